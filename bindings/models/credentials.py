@@ -1,0 +1,54 @@
+"""Credentials: the sealed secret of a binding, one to one and apart from it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.utils import timezone
+
+from bindings.models.bindings import Binding
+from bindings.models.fields import SealedField
+from portal.tenants.models import Tenant, TenantQuerySet
+from providers.types import Quality
+
+
+class Credential(models.Model):
+    """`generation` grows with every new token; whoever writes after a check names the one it saw.
+    `previous_access` waits for a rollback until `rollback_until`."""
+
+    binding = models.OneToOneField(
+        Binding, models.CASCADE, primary_key=True, related_name="credential", db_constraint=False
+    )
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="+")
+    generation = models.PositiveIntegerField(default=1)
+    access = SealedField(null=True)
+    refresh = SealedField(null=True)
+    previous_access = SealedField(null=True)
+    previous_refresh = SealedField(null=True)
+    rollback_until = models.DateTimeField(null=True, blank=True)
+    key_id = models.CharField(max_length=32)
+    scopes = ArrayField(models.CharField(max_length=100), null=True, blank=True)
+    issued_at = models.DateTimeField(default=timezone.now)
+    replaced_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    quality = models.CharField(max_length=10, choices=[(q.value, q.value) for q in Quality])
+    refresh_expires_at = models.DateTimeField(null=True, blank=True)
+    fingerprint = models.CharField(max_length=12)
+    token_id = models.CharField(max_length=100, blank=True)
+    token_name = models.CharField(max_length=200, blank=True)
+
+    objects = TenantQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar[list[Any]] = [
+            models.UniqueConstraint(fields=["tenant", "binding"], name="credential_tenant_id"),
+        ]
+        indexes: ClassVar[list[Any]] = [
+            models.Index(fields=["key_id"], name="credential_key"),
+            models.Index(fields=["tenant", "fingerprint"], name="credential_fingerprint"),
+        ]
+
+    def __str__(self) -> str:
+        return f"credential {self.fingerprint}"

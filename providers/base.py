@@ -1,0 +1,174 @@
+"""What every code host can be asked: one object is one account at one host.
+
+Make it, ask it, drop it. Answers are values, failures are exceptions of `providers.errors`, and
+nothing here saves anything. To add a provider, subclass this in a file of its own and add one line
+to `catalogue.py`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from datetime import date
+from typing import ClassVar
+
+from providers.errors import NotSupported, ProviderError
+from providers.http import Answer, Door, Line
+from providers.types import (
+    Can,
+    Clone,
+    Credential,
+    Headers,
+    Hook,
+    HookKey,
+    Host,
+    Identity,
+    Inspection,
+    Page,
+    Push,
+    Receipt,
+    Ref,
+    Repository,
+    Rules,
+    Spec,
+)
+
+
+class Provider(ABC):
+    """One account at one host."""
+
+    spec: ClassVar[Spec]
+
+    def __init__(self, host: Host, credential: Credential, door: Door, rules: Rules) -> None:
+        self.host, self.credential, self.door, self.rules = host, credential, door, rules
+        self.line = Line(
+            door,
+            host.api_url,
+            auth=self.authorise(credential),
+            rules=rules,
+            explain=self.explain,
+            headers=self.manners(),
+        )
+
+    # -- how this host is addressed: no network ------------------------------------------------
+
+    @classmethod
+    @abstractmethod
+    def api_url(cls, base_url: str) -> str:
+        """The API's address of a server whose base address is `base_url`."""
+
+    @classmethod
+    def token_page(cls, base_url: str, name: str) -> str:
+        """Where a person makes a token, filled in as far as the host allows; "" if nowhere."""
+        return ""
+
+    @classmethod
+    def hooks_page(cls, repository_url: str) -> str:
+        """Where a person sees the webhooks of a repository; "" if unknown."""
+        return ""
+
+    @classmethod
+    def foreign_token(cls, token: str) -> str:
+        """The catalogue's code (without prefix) of a pasted secret that is of this host but of a
+        kind that cannot be bound, such as a deploy token; "" if nothing speaks against it."""
+        return ""
+
+    @classmethod
+    def explain(cls, answer: Answer) -> ProviderError | None:
+        """Read an answer other than 2xx as this host means it; None leaves it to the door."""
+        return None
+
+    def authorise(self, credential: Credential) -> Mapping[str, str]:
+        """The headers that carry the token. The door adds them; nobody else sees them."""
+        return {"Authorization": f"Bearer {credential.token}"}
+
+    def manners(self) -> Mapping[str, str]:
+        """What this host wants in the headers of every request beside the token."""
+        return {}
+
+    # -- the account ---------------------------------------------------------------------------
+
+    @classmethod
+    @abstractmethod
+    def recognise(cls, door: Door, api_url: str, rules: Rules) -> bool:
+        """Ask without a token whether this platform answers at `api_url`."""
+
+    @abstractmethod
+    def identify(self) -> Identity:
+        """The cheapest proof that a token lives."""
+
+    @abstractmethod
+    def inspect(self) -> Inspection:
+        """Whose, what, until when: what the sweep asks."""
+
+    def confirm(self) -> None:
+        """After a refusal: ask in the surest way this host has. Raises TokenRejected if dead."""
+        self.identify()
+
+    # -- what the account sees -----------------------------------------------------------------
+
+    @abstractmethod
+    def repositories(self, *, matching: str = "", cursor: str = "") -> Page[Repository]:
+        """One page of the repositories this account can read."""
+
+    @abstractmethod
+    def repository(self, path_or_id: str) -> Repository:
+        """One repository by its path or by the host's own number."""
+
+    @abstractmethod
+    def branches(self, repository: str, *, matching: str = "", cursor: str = "") -> Page[Ref]: ...
+
+    @abstractmethod
+    def tags(self, repository: str, *, matching: str = "", cursor: str = "") -> Page[Ref]: ...
+
+    @abstractmethod
+    def resolve_ref(self, repository: str, ref: str) -> Ref:
+        """A branch, a tag (a branch wins), refs/…, or 7 to 64 hex digits → its commit."""
+
+    @abstractmethod
+    def clone(self, repository: str) -> Clone:
+        """How git reads it with the stored credential. For custody's own use only."""
+
+    # -- by capability: overridden exactly when declared, which a contract test checks ------------
+
+    def rotate(self, until: date) -> Credential:
+        """A successor of this token that ends on `until`; the old one is dead afterwards."""
+        raise NotSupported(Can.ROTATE)
+
+    def revoke(self) -> None:
+        """End this token at the host. A token that is dead already is no error."""
+        raise NotSupported(Can.REVOKE)
+
+    def mint(self, repository: str, minutes: int) -> Clone:
+        """A short-lived credential for one repository."""
+        raise NotSupported(Can.MINT)
+
+    def hooks(self, repository: str) -> tuple[Hook, ...]:
+        raise NotSupported(Can.HOOKS)
+
+    def add_hook(self, repository: str, *, url: str, secret: str) -> Hook:
+        """Create the webhook, or take over the one that already has our URL."""
+        raise NotSupported(Can.HOOKS)
+
+    def repair_hook(self, repository: str, hook_id: str, *, url: str, secret: str) -> Hook:
+        """Push URL, events and secret again."""
+        raise NotSupported(Can.HOOKS)
+
+    def remove_hook(self, repository: str, hook_id: str) -> None:
+        """A webhook that is gone already is no error."""
+        raise NotSupported(Can.HOOKS)
+
+    def test_hook(self, repository: str, hook_id: str) -> None:
+        raise NotSupported(Can.TEST_HOOK)
+
+    # -- receiving, in two halves: class methods, no network, no instance -------------------------
+
+    @classmethod
+    def verify(cls, headers: Headers, body: bytes, key: HookKey, *, now: float) -> Receipt:
+        """Prove the raw bytes. `now`: Unix seconds. Raises DeliveryRefused. Never parses JSON."""
+        raise NotSupported(Can.HOOKS)
+
+    @classmethod
+    def read(cls, headers: Headers, body: bytes) -> tuple[Push, ...]:
+        """What was pushed; only after `verify`."""
+        raise NotSupported(Can.HOOKS)
