@@ -1,4 +1,4 @@
-"""The bindings app: the product itself."""
+"""The bindings app: hands the ground what only the product knows."""
 
 from django.apps import AppConfig
 
@@ -6,3 +6,12 @@ from django.apps import AppConfig
 class BindingsConfig(AppConfig):
     name = "bindings"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        # Imported here, because models can only be imported once the apps are loaded.
+        from bindings import problems
+        from bindings.services.custody import sealed
+        from portal.ground import refusals, strongbox
+
+        refusals.speak_with(problems.speak)
+        strongbox.lock_with(sealed.seal_shortly, sealed.unseal_shortly)

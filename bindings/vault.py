@@ -29,7 +29,10 @@ _KEY_BYTES = 32
 
 
 class Undecryptable(Exception):
-    """A sealed value does not open. `key_id` names the key it asks for."""
+    """A sealed value does not open. `key_id` names the key it asks for; `missing`: that key is not
+    in the ring, so nothing is wrong with the value itself."""
+
+    missing = False
 
     def __init__(self, key_id: str) -> None:
         super().__init__(f"sealed with key {key_id}")
@@ -38,6 +41,8 @@ class Undecryptable(Exception):
 
 class UnknownKey(Undecryptable):
     """Its key is not in the ring: an operator's mistake, nothing is lost."""
+
+    missing = True
 
 
 class Tampered(Undecryptable):

@@ -1,13 +1,17 @@
-"""The project as an app: its templates' tags, its commands, its start-up checks."""
+"""The project as an app: its commands, its templates' tags, and the queue its jobs go to."""
+
+from __future__ import annotations
 
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 
+from portal import celery
 from portal.ground.grants import grant_framework_tables
 
 
 class PortalConfig(AppConfig):
     name = "portal"
+    queue = celery.app  # imported in every process, or jobs would go to Celery's default broker
 
     def ready(self) -> None:
         post_migrate.connect(grant_framework_tables, dispatch_uid="mooring-grants")

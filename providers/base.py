@@ -7,12 +7,16 @@ to `catalogue.py`.
 
 from __future__ import annotations
 
+import base64
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import date
 from typing import ClassVar
 
-from providers.errors import NotSupported, ProviderError
+from providers import packets
+from providers.address import split
+from providers.answer import settle
+from providers.errors import BadAnswer, NotSupported, ProviderError
 from providers.http import Answer, Door, Line
 from providers.types import (
     Can,
@@ -128,6 +132,26 @@ class Provider(ABC):
     @abstractmethod
     def clone(self, repository: str) -> Clone:
         """How git reads it with the stored credential. For custody's own use only."""
+
+    def read_refs(self, repository: str) -> tuple[Ref, ...]:
+        """Branches and tags by git's own protocol: the proof that cloning works.
+
+        The address comes from the host's answer, so it has to be of the host's own origin: the
+        token goes nowhere else. Raises BadAnswer("foreign_link") and what a call raises.
+        """
+        clone = self.clone(repository)
+        if split(clone.url)[0] not in {
+            split(u)[0] for u in (self.host.base_url, self.host.api_url)
+        }:
+            raise BadAnswer("foreign_link")
+        pair = base64.b64encode(f"{clone.username}:{clone.password}".encode()).decode()
+        answer = self.door.ask(
+            "GET",
+            f"{clone.url}/info/refs?service=git-upload-pack",
+            rules=self.rules,
+            headers={"Authorization": f"Basic {pair}"},
+        )
+        return packets.refs(settle(answer).body)
 
     # -- by capability: overridden exactly when declared, which a contract test checks ------------
 

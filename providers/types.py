@@ -109,19 +109,11 @@ class Spec:
     capabilities: frozenset[Can]
     qualities: tuple[Quality, ...]  # of end dates this provider can report
     hook_role: str  # the role a person needs to add webhooks, in the host's word
-    scope_codes: Mapping[Purpose, str] = field(  # the catalogue's word when an ability's scope lacks
-        default_factory=lambda: {
-            Purpose.LIST: "SCOPE-01",
-            Purpose.REFS: "SCOPE-01",
-            Purpose.CLONE: "SCOPE-01",
-            Purpose.HOOKS: "SCOPE-02",
-        }
-    )
-    names_held_scopes: bool = False  # SCOPE-01 names what the token has, not what it lacks
     oauth: OAuthDialect | None = None
     asks: tuple[str, ...] = ()  # form fields in order; templates loop over them
     requires: tuple[str, ...] = ()  # those of `asks` that must be filled in
     token_prefixes: tuple[str, ...] = ()  # by which a pasted token is recognised
+    groups_nest: bool = False  # repositories may lie in groups of groups (product.md T7)
     lease_kinds: tuple[str, ...] = ("proxied",)
     per_minute: int = 300  # our own pace at one host
     at_once: int = 10  # and its ceiling of simultaneous requests

@@ -129,6 +129,13 @@ class Binding(TenantModel):
                 condition=Q(unbound_at=None, expires_at__isnull=False),
                 name="binding_ladder",
             ),
+            # The mass guard counts these per host; healthy rows, the many, are not in it.
+            models.Index(
+                F("host"),
+                condition=Q(unbound_at=None)
+                & (~Q(status__in=["active", "expiring"]) | Q(refused_at__isnull=False)),
+                name="binding_unwell",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -9,6 +9,7 @@ tenant can be read. See `security.md` 7 for the measurements behind each stateme
 from __future__ import annotations
 
 import logging
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from uuid import UUID
@@ -75,6 +76,24 @@ def attempt() -> Iterator[None]:
     """A savepoint around a statement whose refusal by the database is an answer, not an end."""
     with transaction.atomic():
         yield
+
+
+@contextmanager
+def only_one(name: str) -> Iterator[bool]:
+    """True for the first who is here; a second copy gets False and should leave.
+
+    A session lock on a connection of its own process: it ends with the connection, so a killed
+    worker blocks nobody.
+    """
+    key = zlib.crc32(name.encode())
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [key])
+        (mine,) = cursor.fetchone()
+        try:
+            yield bool(mine)
+        finally:
+            if mine:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [key])
 
 
 def current() -> str | None:

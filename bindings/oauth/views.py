@@ -1,0 +1,157 @@
+"""Leave for the code host, and come back: three thin views around `services.bind`."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from bindings import problems
+from bindings.models import Authorization, Binding, CodeHost
+from bindings.oauth.provider import StateRefused, callback_url, leave_for_host, take_state
+from bindings.services.bind import grant, links
+from bindings.services.browse.specs import spec_of
+from portal.ground import refusals, rls
+from portal.ground.refusals import NotYours, Refusal
+from portal.tenants import access
+from portal.tenants.access import Actor
+from portal.tenants.middleware import Request, reaches_provider
+from portal.tenants.models import User
+from portal.tenants.signin import recent_sign_in
+
+SCOPE = "bindings:write"
+
+
+@require_POST
+@reaches_provider
+@recent_sign_in
+def start(request: Request, tenant: str, name: str, provider: str) -> HttpResponse:
+    """Begin to bind, or to reconnect, and send the browser to the platform."""
+    actor = request.actor
+    instance = access.get_instance(actor, name, SCOPE)
+    reconnect = None
+    if request.POST.get("binding"):
+        reconnect = access.get(actor, _live(), request.POST["binding"], SCOPE)
+    begun = links.begin(
+        actor=actor,
+        instance=instance,
+        provider=provider,
+        host=request.POST.get("host", ""),
+        mode="manual" if request.POST.get("mode") == "manual" else "full",
+        reconnect=reconnect,
+    )
+    choose = request.POST.get("another") == "1"
+    return leave_for_host(request, begun.authorization, choose_account=choose)
+
+
+@require_GET
+@never_cache
+def callback(request: HttpRequest, host_slug: str) -> HttpResponse:
+    """The platform sent the browser back. Signs nobody in, whatever happens here."""
+    host = _host(host_slug)
+    try:
+        returned = take_state(request, host)
+    except StateRefused:
+        return _start_again(request, host)
+    actor, attempt = _attempt(request, returned.tenant_id, returned.authorization_id)
+    try:
+        binding = _finish(request, actor, attempt, returned.verifier)
+    except Refusal as refused:
+        return HttpResponseRedirect(_bind_page(attempt, refused.code))
+    where = [attempt.instance.tenant.slug, attempt.instance.name]
+    if binding.status == "pending":
+        return HttpResponseRedirect(reverse("confirm", args=[*where, attempt.provider]))
+    return HttpResponseRedirect(reverse("sources", args=where))
+
+
+@require_http_methods(["GET", "POST"])
+@never_cache
+@recent_sign_in
+def attempt(request: HttpRequest, code: str) -> HttpResponse:
+    """The page of an attempt that was made by API: says what it will do, then goes on."""
+    actor, row = _by_code(request, code)
+    if request.method == "POST" and links.state_of(row) == links.WAITING:
+        return leave_for_host(request, row, choose_account=False)
+    spec = spec_of(row.provider)
+    shown = {
+        "attempt": row,
+        "state": links.state_of(row),
+        "platform": spec.label if spec else row.provider,
+        "actor": actor,
+    }
+    return render(request, "sources/attempt.html", shown)
+
+
+def _finish(request: HttpRequest, actor: Actor, attempt: Authorization, verifier: str) -> Binding:
+    if "error" in request.GET or not request.GET.get("code"):
+        prefix = problems.prefix_of(attempt.provider)
+        refused = Refusal(problems.explain_consent(request.GET.get("error", ""), prefix=prefix))
+        links.fail(attempt, refused)
+        raise refused
+    return grant.finish(
+        actor=actor,
+        attempt=attempt,
+        code=request.GET["code"],
+        redirect_uri=callback_url(attempt.host),
+        verifier=verifier,
+    )
+
+
+def _attempt(
+    request: HttpRequest, tenant_id: UUID, authorization_id: UUID
+) -> tuple[Actor, Authorization]:
+    """The attempt, and the person's right to finish it, as it is at this moment."""
+    row = links.waiting(tenant_id=tenant_id, authorization_id=authorization_id)
+    actor = _enter(request, row.instance.tenant.slug)
+    access.get_instance(actor, row.instance.name, SCOPE)
+    return actor, row
+
+
+def _by_code(request: HttpRequest, code: str) -> tuple[Actor, Authorization]:
+    tenant_id = links.tenant_of(code)
+    if tenant_id is None:
+        raise NotYours
+    with rls.tenant(tenant_id):
+        row = links.by_code(tenant_id=tenant_id, code=code)
+        slug, name = row.instance.tenant.slug, row.instance.name
+    actor = _enter(request, slug)
+    access.get_instance(actor, name, SCOPE)
+    return actor, row
+
+
+def _enter(request: HttpRequest, slug: str) -> Actor:
+    """The person of this browser inside the tenant, with the rights of this moment."""
+    if not isinstance(request.user, User):
+        raise NotYours
+    signed_in = access.signed_in_at(request.session)
+    return access.enter(request.user, slug, ip=getattr(request, "ip", ""), signed_in_at=signed_in)
+
+
+def _host(slug: str) -> CodeHost:
+    with rls.fleet("host of a callback"):
+        host = CodeHost.objects.filter(slug=slug, enabled=True).exclude(client_id="").first()
+    if host is None:
+        raise NotYours
+    return host
+
+
+def _start_again(request: HttpRequest, host: CodeHost) -> HttpResponse:
+    """Nothing of the attempt is known, so nothing of it is said; no request was made."""
+    code = f"{problems.prefix_of(host.provider)}-OAUTH-02"
+    words = refusals.words(code, {})
+    return render(request, "refusal.html", {"words": words}, status=400)
+
+
+def _bind_page(attempt: Authorization, code: str) -> str:
+    where = [attempt.instance.tenant.slug, attempt.instance.name, attempt.provider]
+    return f"{reverse('bind', args=where)}?{urlencode({'problem': code})}"
+
+
+def _live() -> QuerySet[Binding]:
+    return Binding.objects.filter(unbound_at=None).select_related("host", "instance")

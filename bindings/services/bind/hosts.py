@@ -1,0 +1,162 @@
+"""Find the server somebody means: an offered one, or the one whose address they typed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db.models import Q
+from django.utils.text import slugify
+
+from bindings import problems
+from bindings.models import CodeHost
+from bindings.services.custody.door import door, rules_for
+from bindings.services.keep import doctor
+from bindings.services.keep.doctor import Hint
+from portal.ground import ids, rls
+from portal.ground.refusals import Refusal
+from portal.tenants.models import Instance, Tenant
+from providers import address as addresses
+from providers.catalogue import REGISTRY
+from providers.errors import ProviderError
+from providers.types import Can
+
+_SLASHES_OF_A_BARE_SERVER = 2  # https://host
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The server, which is unsaved when an address was typed for the first time; what to tell;
+    and the project whose link was pasted."""
+
+    host: CodeHost
+    hints: tuple[Hint, ...] = ()
+    project: str = ""
+
+
+def offered(tenant: Tenant, provider: str) -> list[CodeHost]:
+    """The enabled servers of a provider that this tenant may use: operators' first, then its own.
+    Opens the tenant's scope."""
+    with rls.tenant(tenant.pk):
+        rows = CodeHost.objects.filter(
+            Q(owner=tenant) | Q(owner=None, offered=True) | Q(owner=None, offers__tenant=tenant),
+            provider=provider,
+            enabled=True,
+        ).distinct()
+        return sorted(rows, key=lambda host: (host.owner_id is not None, host.created_at))
+
+
+def is_offered(tenant: Tenant, provider: str) -> bool:
+    """May this tenant bind the provider at all? Where addresses are typed, always."""
+    kind = REGISTRY.get(provider)
+    if kind is None:
+        return False
+    return Can.TYPED_ADDRESS in kind.spec.capabilities or bool(offered(tenant, provider))
+
+
+def check_offer(instance: Instance, provider: str) -> None:
+    """Refuse a provider that is not offered to the tenant, or not in the instance's region."""
+    kind = REGISTRY.get(provider)
+    if kind is None or not is_offered(instance.tenant, provider):
+        raise not_offered(provider)
+    if instance.region not in settings.MOORING_REGIONS:
+        raise Refusal(
+            f"{kind.spec.prefix}-OFF-02",
+            field="provider",
+            platform=kind.spec.label,
+            region=instance.region,
+        )
+
+
+def not_offered(provider: str) -> Refusal:
+    """The refusal of a provider this tenant cannot bind."""
+    return Refusal(f"{problems.prefix_of(provider)}-OFF-01", field="provider")
+
+
+def find(*, tenant: Tenant, provider: str, address: str = "", host: str = "") -> Found:
+    """The server meant by an id, a slug, a typed address, or by nothing: the default one.
+
+    A typed address is judged and, for a pasted link, the server behind it is asked for without
+    the token. Raises Refusal: X-HOST-01, *-ADDR-*, *-OFF-01.
+    """
+    known = offered(tenant, provider)
+    if host:
+        return Found(_by_name(known, provider, host))
+    spec = REGISTRY[provider].spec
+    if address and Can.TYPED_ADDRESS in spec.capabilities:
+        return _by_address(tenant, known, provider, address)
+    wanted = spec.default_address
+    for candidate in known:
+        if candidate.base_url == wanted:
+            return Found(candidate)
+    if known:
+        return Found(known[0])
+    if wanted and Can.TYPED_ADDRESS in spec.capabilities:
+        return _by_address(tenant, known, provider, wanted)
+    raise Refusal(f"{spec.prefix}-OFF-01", platform=spec.label)
+
+
+def _by_name(known: list[CodeHost], provider: str, host: str) -> CodeHost:
+    for candidate in known:
+        if host in (candidate.slug, candidate.public_id):
+            return candidate
+    raise Refusal("X-HOST-01", field="host", platform=REGISTRY[provider].spec.label)
+
+
+def _by_address(tenant: Tenant, known: list[CodeHost], provider: str, text: str) -> Found:
+    kind = REGISTRY[provider]
+    probe = _blank(tenant, provider)
+    rules = rules_for(probe)
+    offered_here = {host.base_url for host in known}
+
+    def answers(base_url: str) -> bool:
+        # A bare server is asked by the ladder anyway; only a path needs to be told apart.
+        bare = base_url.count("/") == _SLASHES_OF_A_BARE_SERVER
+        if base_url in offered_here or (bare and not typed.path):
+            return True
+        return kind.recognise(door(), kind.api_url(base_url), rules)
+
+    try:
+        typed = addresses.parse(text, rules=rules)
+        server = addresses.locate(typed, answers)
+    except ProviderError as error:
+        refused = problems.refusal(
+            error,
+            prefix=kind.spec.prefix,
+            moment=problems.Moment.BIND,
+            egress=", ".join(settings.MOORING_EGRESS_RANGES),
+            policy_hint=doctor.policy_hint(rules.profile),
+        )
+        refused.field = "base_url"
+        raise refused from None
+    hints: tuple[Hint, ...] = ()
+    project = server.project.removeprefix("/")
+    if server.notice:
+        code = f"{kind.spec.prefix}-{server.notice}"
+        hints = (Hint("base_url", server.base_url, code, {"path": project}),)
+    return Found(_known_or_new(tenant, known, probe, server.base_url), hints, project)
+
+
+def _known_or_new(
+    tenant: Tenant, known: list[CodeHost], probe: CodeHost, base_url: str
+) -> CodeHost:
+    same = [host for host in known if host.base_url == base_url]
+    own = [host for host in same if host.owner_id == tenant.pk]
+    if len(same) - len(own) > 1:
+        prefix = REGISTRY[probe.provider].spec.prefix
+        raise Refusal(f"{prefix}-ADDR-08", field="base_url")
+    if same:
+        return (own or same)[0]
+    probe.base_url, probe.api_url = base_url, REGISTRY[probe.provider].api_url(base_url)
+    probe.label = base_url.split("://", 1)[1]
+    probe.slug = (
+        f"{slugify(probe.label.replace('.', '-').replace(':', '-'))[:48]}-{str(probe.pk)[-8:]}"
+    )
+    return probe
+
+
+def _blank(tenant: Tenant, provider: str) -> CodeHost:
+    # Unknown servers are asked gently: 2 at once, 2 a second (security.md 6, providers.md 13).
+    return CodeHost(
+        id=ids.uuid7(), owner=tenant, provider=provider, per_minute=120, at_once=2, offered=False
+    )

@@ -1,0 +1,168 @@
+"""Attempts to bind by redirect: ten minutes, one use, tied to whoever began them."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID
+
+from django.db.models import Q
+from django.utils import timezone
+
+from bindings.models import Authorization, Binding, CodeHost
+from bindings.models.bindings import Kind
+from bindings.services.bind import hosts, store
+from portal.ground import ids, rls
+from portal.ground.refusals import NotYours, Refusal
+from portal.tenants.access import Actor
+from portal.tenants.models import Instance
+from providers.catalogue import REGISTRY
+from providers.types import Method
+
+ATTEMPT = timedelta(minutes=10)  # product.md G24
+WAITING = "waiting"
+_TENANT_LETTERS = 26
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A new attempt, and the code of its link: shown once, kept as a digest."""
+
+    authorization: Authorization
+    code: str = field(repr=False)
+
+
+def begin(
+    *,
+    actor: Actor,
+    instance: Instance,
+    provider: str,
+    host: str = "",
+    mode: str = "full",
+    reconnect: Binding | None = None,
+) -> Begun:
+    """Begin to bind by redirect. `reconnect`: renew this binding, with the same account.
+
+    Raises Refusal: *-OFF-*, X-FORM-03 without OAuth, X-HOST-01, *-DUP-01, X-STATE-02.
+    """
+    hosts.check_offer(instance, provider)
+    spec = REGISTRY[provider].spec
+    if Method.OAUTH not in spec.methods:
+        raise Refusal("X-FORM-03", field="provider", why=f"{spec.label} is bound by token")
+    if reconnect is not None and reconnect.kind != Kind.OAUTH:
+        raise Refusal("X-STATE-02")
+    server = reconnect.host if reconnect is not None else _server(instance, provider, host)
+    code, now = _new_code(instance.tenant_id), timezone.now()
+    with rls.tenant(instance.tenant_id):
+        first = store.live_binding(instance, provider)
+        if first is not None and reconnect is None and first.status != "pending":
+            raise store.already_bound(first)
+        row = Authorization.objects.create(
+            tenant_id=instance.tenant_id,
+            instance=instance,
+            host=server,
+            provider=provider,
+            mode=mode,
+            intent="reconnect" if reconnect is not None else "bind",
+            binding=reconnect,
+            digest=_digest(code),
+            made_by=actor.person,
+            made_by_token=actor.token.pk if actor.token else None,
+            made_by_name=actor.name,
+            expires_at=now + ATTEMPT,
+        )
+    return Begun(row, code)
+
+
+def can_authorize(host: CodeHost) -> bool:
+    """Has the operator registered an OAuth app for this server?"""
+    return bool(host.client_id)
+
+
+def by_code(*, tenant_id: UUID, code: str) -> Authorization:
+    """The waiting attempt behind a link. Needs the tenant's scope. Raises NotYours."""
+    row = (
+        Authorization.objects.of(tenant_id)
+        .select_related("host", "instance")
+        .filter(digest=_digest(code))
+        .first()
+    )
+    if row is None:
+        raise NotYours
+    return row
+
+
+def waiting(*, tenant_id: UUID, authorization_id: UUID) -> Authorization:
+    """The attempt a redirect came back for. Raises Refusal *-OAUTH-02 when it waits no longer."""
+    with rls.tenant(tenant_id):
+        row = (
+            Authorization.objects.of(tenant_id)
+            .select_related("host", "instance__tenant", "binding")
+            .filter(pk=authorization_id)
+            .first()
+        )
+    if row is None:
+        raise NotYours
+    if row.status != WAITING or row.expires_at <= timezone.now():
+        raise Refusal(f"{REGISTRY[row.provider].spec.prefix}-OAUTH-02")
+    return row
+
+
+def settle(row: Authorization, *, status: str, binding: Binding | None = None) -> None:
+    """Note how an attempt ended."""
+    with rls.tenant(row.tenant_id):
+        changed = {"status": status}
+        Authorization.objects.of(row.tenant_id).filter(pk=row.pk).update(
+            **changed, **({"binding": binding} if binding is not None else {})
+        )
+
+
+def fail(row: Authorization, refusal: Refusal) -> None:
+    """Note why an attempt failed, for whoever asks for it by API."""
+    facts = {name: str(value) for name, value in refusal.facts.items()}
+    with rls.tenant(row.tenant_id):
+        Authorization.objects.of(row.tenant_id).filter(pk=row.pk).update(
+            status="failed", problem={"code": refusal.code, "facts": facts}
+        )
+
+
+def cancel(*, authorization: Authorization) -> None:
+    """Withdraw a waiting attempt; one that has ended stays as it is. Needs an open scope."""
+    Authorization.objects.of(authorization.tenant_id).filter(
+        Q(pk=authorization.pk), status=WAITING
+    ).update(status="cancelled")
+
+
+def state_of(row: Authorization) -> str:
+    """The status as the API shows it: an attempt that was left alone has expired."""
+    if row.status == WAITING and row.expires_at <= timezone.now():
+        return "expired"
+    return row.status
+
+
+def _server(instance: Instance, provider: str, host: str) -> CodeHost:
+    if host:
+        server = hosts.find(tenant=instance.tenant, provider=provider, host=host).host
+        if not can_authorize(server):
+            raise Refusal("X-HOST-01", field="host", platform=REGISTRY[provider].spec.label)
+        return server
+    for server in hosts.offered(instance.tenant, provider):
+        if can_authorize(server):
+            return server
+    raise hosts.not_offered(provider)
+
+
+def tenant_of(code: str) -> UUID | None:
+    """The tenant a link belongs to, which its code begins with; None for what is no code."""
+    return ids.key("tnt", f"tnt_{code[:_TENANT_LETTERS]}")
+
+
+def _new_code(tenant_id: UUID) -> str:
+    """The tenant, so that the link is found inside that tenant's scope, and 192 random bits."""
+    return ids.public("tnt", tenant_id).removeprefix("tnt_") + secrets.token_urlsafe(24)
+
+
+def _digest(code: str) -> bytes:
+    return hashlib.sha256(code.encode()).digest()

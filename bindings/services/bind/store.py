@@ -1,0 +1,226 @@
+"""Write a proven account into the database: binding, credential, schedule, check and event at once.
+
+The unique index decides who is first; nobody else is asked inside the transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+
+from django.db import IntegrityError
+from portal.tenants.access import Actor
+
+from bindings import state
+from bindings.models import Binding, Check, CodeHost, Credential, Schedule
+from bindings.models import facts as keep_facts
+from bindings.models.bindings import Kind, Mode
+from bindings.services.custody import sealed
+from bindings.services.keep.doctor import Examination
+from bindings.services.tell import outbox
+from portal.ground import rls
+from portal.ground.refusals import Refusal
+from portal.tenants.models import Instance
+from providers.catalogue import REGISTRY
+from providers.types import Credential as Secret
+from providers.types import Expiry, Identity, Inspection, Quality
+
+CONFIRM_WITHIN = timedelta(minutes=10)  # product.md G25
+CONFIRM_HANDOFF_WITHIN = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """An account that passed the ladder, and how it is going to be used."""
+
+    host: CodeHost
+    secret: Secret
+    examination: Examination
+    kind: Kind
+    mode: str = Mode.FULL
+    labels: Mapping[str, str] | None = None
+    stated_by: str = ""
+
+    @property
+    def inspection(self) -> Inspection:
+        if self.examination.inspection is None:
+            raise ValueError("only an account that passed the ladder is proven")
+        return self.examination.inspection
+
+    @property
+    def identity(self) -> Identity:
+        return self.inspection.identity
+
+
+def expiry_of(proven: Proven, stated: date | None) -> Expiry:
+    """The end the host told, or else the one a person stated: 00:00 UTC of that date."""
+    told = proven.inspection.expiry
+    if told.quality is Quality.UNKNOWN and proven.secret.expiry.quality is not Quality.UNKNOWN:
+        told = proven.secret.expiry
+    if told.quality is Quality.UNKNOWN and stated is not None:
+        return Expiry(datetime.combine(stated, time(), UTC), Quality.STATED)
+    return told
+
+
+def live_binding(instance: Instance, provider: str) -> Binding | None:
+    """The live binding of a provider on an instance. Needs an open scope."""
+    return (
+        Binding.objects.of(instance.tenant_id)
+        .filter(instance=instance, provider=provider, unbound_at=None)
+        .first()
+    )
+
+
+def already_bound(binding: Binding) -> Refusal:
+    """The refusal of a second account."""
+    spec = REGISTRY[binding.provider].spec
+    return Refusal(
+        f"{spec.prefix}-DUP-01",
+        platform=spec.label,
+        login=binding.account_login,
+        extra={"binding": binding.public_id},
+    )
+
+
+def new_binding(
+    *,
+    actor: Actor,
+    instance: Instance,
+    proven: Proven,
+    expiry: Expiry,
+    now: datetime,
+    pending_for: timedelta | None = None,
+) -> Binding:
+    """Store a new binding; live at once, or pending for as long as `pending_for`.
+
+    Needs an open scope. Raises Refusal *-DUP-01 when another one is live.
+    """
+    _keep_host(proven.host)
+    binding = _row(actor, instance, proven, now, pending_for)
+    waits = pending_for is not None
+    due = _learn(binding, proven, expiry, now, waits=waits, generation=1)
+    try:
+        with rls.attempt():
+            binding.save(force_insert=True)
+    except IntegrityError:
+        first = live_binding(instance, proven.host.provider)
+        if first is None:
+            raise
+        raise already_bound(first) from None
+    _credential(binding, proven, expiry, now).save(force_insert=True)
+    Schedule.objects.create(
+        binding=binding, host_id=proven.host.pk, next_check_at=due, checked_at=now
+    )
+    keep_check(binding, proven.examination, cause="bind", now=now)
+    if pending_for is None:
+        outbox.tell("binding.bound", binding=binding, actor=actor.event(), at=now)
+    return binding
+
+
+def renew(
+    *, actor: Actor, binding: Binding, proven: Proven, expiry: Expiry, now: datetime, event: str
+) -> Binding:
+    """Replace the credential of a binding in place: id, hooks and triggers stay.
+
+    Needs an open scope. The caller has compared the account.
+    """
+    row = Credential.objects.of(binding.tenant_id).select_for_update().get(pk=binding.pk)
+    row.generation += 1
+    row.replaced_at = now
+    _fill(row, proven, expiry, now)
+    row.save()
+    due = _learn(binding, proven, expiry, now, waits=False, generation=row.generation)
+    binding.version += 1
+    binding.save()
+    Schedule.objects.filter(pk=binding.pk).update(next_check_at=due, checked_at=now, failures=0)
+    keep_check(binding, proven.examination, cause="bind", now=now)
+    outbox.tell(event, binding=binding, actor=actor.event(), at=now)
+    return binding
+
+
+def keep_check(binding: Binding, found: Examination, *, cause: str, now: datetime) -> Check:
+    """Keep the ladder that was climbed, for the page and the API."""
+    outcome = "failed" if not found.ok else "warn" if found.warned else "ok"
+    return Check.objects.create(
+        tenant_id=binding.tenant_id,
+        binding=binding,
+        cause=cause,
+        status=outcome,
+        started_at=now,
+        finished_at=now,
+        ms=found.ms,
+        code=found.code,
+        state=binding.state,
+        steps=[step.stored() for step in found.steps],
+    )
+
+
+def _keep_host(host: CodeHost) -> None:
+    if not host._state.adding:
+        return
+    # Two first binds of one server at once: the second finds what the first has made.
+    CodeHost.objects.bulk_create([host], ignore_conflicts=True)
+    stored = CodeHost.objects.get(owner=host.owner, provider=host.provider, base_url=host.base_url)
+    host.pk, host._state.adding = stored.pk, False
+
+
+def _row(
+    actor: Actor, instance: Instance, proven: Proven, now: datetime, pending_for: timedelta | None
+) -> Binding:
+    return Binding(
+        tenant_id=instance.tenant_id,
+        instance=instance,
+        host=proven.host,
+        provider=proven.host.provider,
+        kind=proven.kind,
+        labels=dict(proven.labels or {}),
+        status=state.Status.PENDING,
+        status_since=now,
+        reach_since=now,
+        quality=Quality.UNKNOWN,
+        bound_by=actor.person,
+        bound_by_name=actor.name,
+        bound_at=None if pending_for else now,
+        confirm_until=now + pending_for if pending_for else None,
+    )
+
+
+def _learn(
+    binding: Binding, proven: Proven, expiry: Expiry, now: datetime, *, waits: bool, generation: int
+) -> datetime | None:
+    """Take over what the ladder proved: a new proof clears every old doubt. Returns the time of
+    the next check."""
+    inspection = proven.inspection
+    identity = inspection.identity
+    binding.account_id, binding.account_login = identity.id, identity.login
+    binding.account_name, binding.account_url = identity.name or "", identity.web_url or ""
+    binding.robot, binding.username = identity.bot, identity.login
+    binding.clone_username = proven.secret.clone_username
+    binding.organization = proven.secret.organization
+    binding.mode = proven.mode
+    binding.expires_at, binding.quality = expiry.at, expiry.quality
+    binding.stated_by = proven.stated_by if expiry.quality is Quality.STATED else ""
+    binding.renews = bool(proven.secret.refresh_token)
+    binding.proofs = dict(proven.examination.abilities)
+    binding.repositories_seen = proven.examination.repositories_seen
+    facts = keep_facts.of(binding, generation=generation, access_until=proven.secret.expiry.at)
+    first = state.begin(facts, replace(inspection, expiry=expiry), now, waits=waits)
+    keep_facts.apply(binding, first.facts)
+    binding.why_facts, binding.reach_facts = {}, {}
+    return first.facts.next_check_at
+
+
+def _credential(binding: Binding, proven: Proven, expiry: Expiry, now: datetime) -> Credential:
+    row = Credential(binding=binding, tenant_id=binding.tenant_id)
+    _fill(row, proven, expiry, now)
+    return row
+
+
+def _fill(row: Credential, proven: Proven, expiry: Expiry, now: datetime) -> None:
+    inspection = proven.inspection
+    # A pair that renews itself keeps the end of its access token; people see the binding's.
+    end = proven.secret.expiry if proven.secret.refresh_token else expiry
+    scopes = inspection.scopes if inspection.scopes is not None else proven.secret.scopes
+    sealed.put(row, replace(proven.secret, expiry=end, scopes=scopes), now=now)
+    row.token_id, row.token_name = inspection.token_id, inspection.token_name

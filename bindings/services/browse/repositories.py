@@ -1,0 +1,296 @@
+"""The repositories an account can read: all of them or an error, never a list cut short."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Q
+from django.utils import timezone
+
+from bindings import problems
+from bindings.models import Binding, CodeHost, Repository
+from bindings.models.bindings import Mode
+from bindings.models.repositories import repository_key
+from bindings.services.browse.cache import Kept, ask
+from portal.ground import ids, rls
+from portal.ground.refusals import Refusal
+from providers import types
+from providers.base import Provider
+from providers.catalogue import REGISTRY
+from providers.errors import BadAnswer, ProviderError
+from providers.types import Access, Profile
+
+PAGES = 200  # per listing (security.md 6)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One repository as faces show it. `trigger_mode_reason` is a code of the catalogue."""
+
+    id: str
+    external_id: str
+    path: str
+    name: str
+    web_url: str
+    clone_url: str
+    visibility: str
+    default_branch: str | None
+    archived: bool
+    empty: bool
+    access: str
+    access_name: str
+    clone: bool
+    hooks: bool | None
+    trigger_mode: str
+    trigger_mode_reason: str | None
+    pushed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All repositories by path, and how old the list is."""
+
+    rows: tuple[Listed, ...]
+    fetched_at: datetime
+    source: str
+    stale: bool
+    hidden: tuple[Mapping[str, str], ...] = ()
+    left_out: int = 0
+
+
+def repositories(*, binding: Binding, fresh: bool = False) -> Listing:
+    """Every repository the account reads; asks the host when the cache is older than ten minutes.
+
+    Raises Refusal with the code of what the host did, when there is no last good list.
+    """
+    kept = _asked(binding, "repositories", _all, fresh=fresh)
+    rows = [_value(raw) for raw in kept.value["rows"]]
+    if kept.source == "platform":
+        _remember(binding, rows)
+    offered = [row for row in rows if _offered(binding.host, row)]
+    listed = sorted((_listed(binding, row) for row in offered), key=lambda row: row.path.lower())
+    return Listing(
+        rows=tuple(listed),
+        fetched_at=kept.fetched_at,
+        source=kept.source,
+        stale=kept.stale,
+        hidden=tuple(kept.value["hidden"]),
+        left_out=len(rows) - len(offered),
+    )
+
+
+def repository(*, binding: Binding, key: str, fresh: bool = False) -> Listed:
+    """One repository by its `rep_` id or its path. Raises Refusal *-REPO-02 and the host's."""
+    remote = _remote_id(binding, key)
+    kept = _asked(
+        binding,
+        f"repository:{remote}",
+        lambda provider: _plain(provider.repository(remote)),
+        fresh=fresh,
+        path=key,
+    )
+    row = _value(kept.value)
+    if kept.source == "platform":
+        _remember(binding, [row])
+    return _listed(binding, row)
+
+
+def remote_of(*, binding: Binding, key: str) -> tuple[str, str]:
+    """(the host's number, path) of a repository; from our own rows where it is known."""
+    with rls.tenant(binding.tenant_id):
+        known = _known(binding, key)
+    if known is not None:
+        return known.remote_id, known.path
+    found = repository(binding=binding, key=key)
+    return found.external_id, found.path
+
+
+def select(
+    rows: Sequence[Listed],
+    *,
+    q: str = "",
+    visibility: str = "",
+    archived: str = "false",
+    hooks: bool | None = None,
+) -> Iterator[Listed]:
+    """Those that match: `q` anywhere in the path without case; archived false, true or all."""
+    wanted = q.lower()
+    for row in rows:
+        if wanted and wanted not in row.path.lower() and wanted not in row.name.lower():
+            continue
+        if visibility and row.visibility != visibility:
+            continue
+        if archived != "all" and row.archived != (archived == "true"):
+            continue
+        if hooks and not row.hooks:
+            continue
+        yield row
+
+
+def refusal(error: ProviderError, binding: Binding, **context: Any) -> Refusal:
+    """What an error of the host becomes for whoever asked."""
+    return problems.refusal(
+        error,
+        prefix=REGISTRY[binding.provider].spec.prefix,
+        login=binding.account_login,
+        host=binding.host.base_url,
+        egress=", ".join(settings.MOORING_EGRESS_RANGES),
+        **context,
+    )
+
+
+def _asked(binding: Binding, what: str, fetch: Any, *, fresh: bool, **context: Any) -> Kept:
+    try:
+        return ask(binding, what, fetch, fresh=fresh)
+    except ProviderError as error:
+        raise refusal(error, binding, **context) from None
+
+
+def _all(provider: Provider) -> dict[str, Any]:
+    """Walk to the end. A page that fails fails the list; a cursor seen twice ends it as broken."""
+    rows: dict[str, dict[str, Any]] = {}
+    hidden: dict[str, dict[str, str]] = {}
+    cursor, seen = "", {""}
+    for _ in range(PAGES):
+        page = provider.repositories(cursor=cursor)
+        for row in page.items:
+            rows.setdefault(row.id, _plain(row))
+        for left_out in page.hidden:
+            code = f"{provider.spec.prefix}-{left_out.code}"
+            hidden[f"{code}/{left_out.organization}"] = {
+                "code": code,
+                "organization": left_out.organization,
+                "fix_url": left_out.fix_url,
+            }
+        cursor = page.next
+        if not cursor:
+            return {"rows": list(rows.values()), "hidden": list(hidden.values())}
+        if cursor in seen:
+            raise BadAnswer("truncated")
+        seen.add(cursor)
+    raise BadAnswer("truncated")
+
+
+def _plain(row: types.Repository) -> dict[str, Any]:
+    raw = asdict(row)
+    raw["pushed_at"] = row.pushed_at.isoformat() if row.pushed_at else None
+    return raw
+
+
+def _value(raw: Mapping[str, Any]) -> types.Repository:
+    values = dict(raw)
+    pushed = values.pop("pushed_at")
+    return types.Repository(
+        **{**values, "access": Access(values["access"])},
+        pushed_at=datetime.fromisoformat(pushed) if pushed else None,
+    )
+
+
+def _offered(host: CodeHost, row: types.Repository) -> bool:
+    """Under `seed` repositories of organizations are left out (product.md R9.2)."""
+    return not (_strict(host) and row.owner_is_person is False)
+
+
+def _strict(host: CodeHost) -> bool:
+    return Profile(host.profile or settings.MOORING_PROFILE) is Profile.SEED
+
+
+def _listed(binding: Binding, row: types.Repository) -> Listed:
+    mode, reason = _trigger_mode(binding, row)
+    key = repository_key(binding.instance_id, binding.host_id, row.id)
+    clone = bool(binding.proofs.get("clone", {}).get("ok", True))
+    return Listed(
+        id=ids.public(Repository.PREFIX, key),
+        external_id=row.id,
+        path=row.path,
+        name=row.name,
+        web_url=row.web_url,
+        clone_url=row.clone_url,
+        visibility=row.visibility,
+        default_branch=row.default_branch,
+        archived=row.archived,
+        empty=row.empty,
+        access=row.access.value,
+        access_name=row.access_name,
+        clone=clone,
+        hooks=row.hookable,
+        trigger_mode=mode,
+        trigger_mode_reason=reason,
+        pushed_at=row.pushed_at,
+    )
+
+
+def _trigger_mode(binding: Binding, row: types.Repository) -> tuple[str, str | None]:
+    spec = REGISTRY[binding.provider].spec
+    prefix = spec.prefix
+    if row.archived:
+        return "manual", f"{prefix}-REPO-03"
+    if binding.mode == Mode.MANUAL:
+        return "manual", problems.existing(prefix, "SCOPE-02")
+    if spec.groups_nest and row.path.count("/") > 1 and _strict(binding.host):
+        return "manual", f"{prefix}-HOOK-07"
+    if row.hookable is False:
+        return "manual", f"{prefix}-HOOK-02"
+    return "automatic", None
+
+
+def _remember(binding: Binding, rows: Sequence[types.Repository]) -> None:
+    now = timezone.now()
+    made = [
+        Repository(
+            id=repository_key(binding.instance_id, binding.host_id, row.id),
+            tenant_id=binding.tenant_id,
+            instance_id=binding.instance_id,
+            host_id=binding.host_id,
+            remote_id=row.id,
+            path=row.path[:1000],
+            clone_url=row.clone_url[:1500],
+            web_url=row.web_url[:1500],
+            default_branch=(row.default_branch or "")[:300],
+            visibility=row.visibility,
+            archived=row.archived,
+            seen_at=now,
+        )
+        for row in rows
+    ]
+    with rls.tenant(binding.tenant_id):
+        Repository.objects.bulk_create(
+            made,
+            batch_size=500,
+            update_conflicts=True,
+            unique_fields=["instance", "host", "remote_id"],
+            update_fields=[
+                "path",
+                "clone_url",
+                "web_url",
+                "default_branch",
+                "visibility",
+                "archived",
+                "seen_at",
+            ],
+        )
+
+
+def _remote_id(binding: Binding, key: str) -> str:
+    with rls.tenant(binding.tenant_id):
+        known = _known(binding, key)
+    if known is not None:
+        return known.remote_id
+    if key.startswith(f"{Repository.PREFIX}_"):
+        prefix = REGISTRY[binding.provider].spec.prefix
+        raise Refusal(f"{prefix}-REPO-02", path=key, login=binding.account_login)
+    return key
+
+
+def _known(binding: Binding, key: str) -> Repository | None:
+    number = ids.key(Repository.PREFIX, key)
+    which = Q(pk=number) if number is not None else Q(path=key)
+    return (
+        Repository.objects.of(binding.tenant_id)
+        .filter(which, instance_id=binding.instance_id, host_id=binding.host_id)
+        .first()
+    )

@@ -1,0 +1,96 @@
+"""What faces may know about providers: plain values, read from their Specs and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from bindings.models import CodeHost
+from providers.catalogue import REGISTRY
+from providers.types import Can, Method, Profile, Spec
+
+ORDER = ("github", "gitlab", "gitee", "bitbucket", "codearts", "codeup", "gitea")
+LABELS = {
+    "github": "GitHub",
+    "gitlab": "GitLab",
+    "gitee": "Gitee",
+    "bitbucket": "Bitbucket",
+    "codearts": "CodeArts",
+    "codeup": "Codeup",
+    "gitea": "Gitea",
+}
+"""The seven platforms people see, in the fixed order of `api.md` 3.1; a platform without an
+adapter is shown as not offered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """How one host is asked for consent."""
+
+    authorize_url: str
+    token_url: str
+    scopes: tuple[str, ...]
+    manual_scopes: tuple[str, ...]
+    pkce: bool
+    scope_separator: str
+    account_chooser: Mapping[str, str]
+
+    def scopes_for(self, mode: str) -> tuple[str, ...]:
+        return self.manual_scopes if mode == "manual" else self.scopes
+
+
+def spec_of(provider: str) -> Spec | None:
+    """The Spec of a provider, None for one that has no adapter in this version."""
+    kind = REGISTRY.get(provider)
+    return kind.spec if kind else None
+
+
+def consent_of(host: CodeHost) -> Consent:
+    """The consent page of a host. Raises LookupError when its provider has no OAuth."""
+    spec = REGISTRY[host.provider].spec
+    if spec.oauth is None:
+        raise LookupError(host.provider)
+    return Consent(
+        authorize_url=host.base_url + spec.oauth.authorize,
+        token_url=host.base_url + spec.oauth.token,
+        scopes=tuple(host.scopes) or spec.ask_scopes,
+        manual_scopes=spec.manual_scopes,
+        pkce=spec.oauth.pkce,
+        scope_separator=spec.oauth.scope_separator,
+        account_chooser=spec.oauth.account_chooser,
+    )
+
+
+def token_page(provider: str, base_url: str, name: str) -> str:
+    """The pre-filled page where a person makes a token, "" where there is none."""
+    kind = REGISTRY.get(provider)
+    return kind.token_page(base_url, name) if kind else ""
+
+
+def methods_of(host: CodeHost) -> list[str]:
+    """How accounts are bound at this host: OAuth only where an app is registered."""
+    methods = REGISTRY[host.provider].spec.methods
+    return [m.value for m in methods if m is not Method.OAUTH or host.client_id]
+
+
+def address_policy(profile: str | None = None) -> dict[str, object]:
+    """What may be typed as an address, in the words of `GET /providers/{slug}`."""
+    chosen = Profile(profile or settings.MOORING_PROFILE)
+    plain = "80,21,443,70,210,280,488,591,777,1025-65535"
+    strict = chosen is Profile.SEED
+    return {
+        "profile": chosen.value,
+        "schemes": ["https", "http"],
+        "https_ports": "443" if strict else plain,
+        "http_ports": plain,
+        "private_addresses": not strict and bool(settings.MOORING_ALLOW_CIDRS),
+        "own_ca": not strict,
+    }
+
+
+def takes_address(provider: str) -> bool:
+    """May a tenant type the address of its own server?"""
+    kind = REGISTRY.get(provider)
+    return kind is not None and Can.TYPED_ADDRESS in kind.spec.capabilities

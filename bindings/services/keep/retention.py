@@ -1,0 +1,46 @@
+"""How long things are kept (`product.md` 7), and their removal in small batches."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db.models import QuerySet
+
+from bindings.models import Authorization, Check, HealthDay, Repository
+from portal.ground import rls
+from portal.tenants.models import Reply
+
+CHECKS = timedelta(days=30)
+STRIP = timedelta(days=31)
+FORGOTTEN = timedelta(days=30)
+ATTEMPTS = timedelta(days=30)
+BATCH = 1000
+
+
+def purge(now: datetime, *, dry_run: bool = False) -> dict[str, int]:
+    """Remove what is past its time; how many rows of each kind. `dry_run` only counts.
+
+    Each batch is a transaction of the fleet, so that nothing waits long for a lock.
+    """
+    old: dict[str, QuerySet] = {  # type: ignore[type-arg]  # rows of several models
+        "checks": Check.objects.filter(started_at__lt=now - CHECKS),
+        "health days": HealthDay.objects.filter(day__lt=(now - STRIP).date()),
+        "attempts": Authorization.objects.filter(expires_at__lt=now - ATTEMPTS),
+        "repositories": Repository.objects.filter(seen_at__lt=now - FORGOTTEN),
+        "replies": Reply.objects.filter(until__lt=now),
+    }
+    return {name: _remove(rows, dry_run=dry_run) for name, rows in old.items()}
+
+
+def _remove(rows: QuerySet, *, dry_run: bool) -> int:  # type: ignore[type-arg]  # as above
+    if dry_run:
+        with rls.fleet("count what is past its time"):
+            return rows.count()
+    gone = 0
+    while True:
+        with rls.fleet("remove what is past its time"):
+            batch = list(rows.values_list("pk", flat=True)[:BATCH])
+            rows.model._default_manager.filter(pk__in=batch)._raw_delete(rows.db)
+        gone += len(batch)
+        if len(batch) < BATCH:
+            return gone

@@ -1,0 +1,73 @@
+"""Celery's face: each task calls one service. What has to be done stands in the database, so a
+task that is lost or doubled costs a minute, never a token."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import structlog
+from django.utils import timezone
+
+from bindings.services.bind import grant, unbind
+from bindings.services.keep import checks, ladder, retention, sweep, weather
+from portal.ground import jobs
+from portal.ground.jobs import Job, runs
+from portal.ground.refusals import Refusal
+from portal.ground.rls import only_one
+from portal.tenants import access
+
+log = structlog.get_logger(__name__)
+
+SLICE_SECONDS = 55.0
+
+
+@runs(Job.CHECK)
+def check(tenant_id: str, check_id: str) -> None:
+    """Climb the ladder of one check that was begun."""
+    checks.run(tenant_id=UUID(tenant_id), check_id=UUID(check_id))
+
+
+@runs(Job.SWEEP)
+def sweep_due() -> None:
+    """One slice of the sweep. A second copy that finds one running leaves at once."""
+    with only_one("sweep") as mine:
+        if not mine:
+            return
+        weather.clear(timezone.now())
+        result = sweep.run(budget_s=SLICE_SECONDS, stopping=jobs.ending)
+        log.info("sweep", asked=result.asked, changed=result.changed, **result.outcomes)
+
+
+@runs(Job.LADDER)
+def climb_ladder() -> None:
+    """Flag what ends soon and tell the rungs that were reached."""
+    with only_one("ladder") as mine:
+        if mine:
+            ladder.climb(timezone.now())
+
+
+@runs(Job.END_BINDINGS)
+def end_bindings() -> None:
+    """Try what is left to do at code hosts after unbindings."""
+    for tenant_id, binding_id in unbind.due(timezone.now()):
+        if jobs.ending():
+            return
+        unbind.work_off(tenant_id=tenant_id, binding_id=binding_id)
+
+
+@runs(Job.DISCARD_UNCONFIRMED)
+def discard_unconfirmed() -> None:
+    """Give up pending bindings that nobody confirmed in time."""
+    for binding in grant.overdue(timezone.now()):
+        try:
+            grant.discard(actor=access.system(binding.tenant), binding=binding)
+        except Refusal as refused:
+            log.info("a pending binding was settled meanwhile", code=refused.code)
+
+
+@runs(Job.PURGE)
+def purge() -> None:
+    """Remove rows past their retention."""
+    with only_one("purge") as mine:
+        if mine:
+            retention.purge(timezone.now())
