@@ -33,7 +33,8 @@ class ProviderError(Exception):
 
 
 class TokenRejected(ProviderError):
-    """Reasons: unknown, expired, revoked, suspended (account blocked), grant (refresh refused)."""
+    """Reasons: unknown, expired, revoked, suspended (account blocked), grant (refresh refused),
+    characters (a stored token that no header can carry: nothing was sent)."""
 
 
 class MissingScope(ProviderError):
@@ -79,7 +80,8 @@ class RateLimited(ProviderError):
 
 class BadAnswer(ProviderError):
     """Reasons: not_json, shape, encoded, too_big, short, redirect, foreign_link, gateway,
-    api_removed, refused, client_config, not_the_platform, clock, edition, protocol, truncated."""
+    api_removed, refused, hook_limit, client_config, not_the_platform, clock, edition, protocol,
+    truncated, header (a value of ours that no header can carry: nothing was sent)."""
 
 
 class DeliveryRefused(ProviderError):

@@ -113,6 +113,7 @@ class Spec:
     asks: tuple[str, ...] = ()  # form fields in order; templates loop over them
     requires: tuple[str, ...] = ()  # those of `asks` that must be filled in
     token_prefixes: tuple[str, ...] = ()  # by which a pasted token is recognised
+    ends_at_midnight: bool = False  # its end dates mean 00:00 UTC of that day
     groups_nest: bool = False  # repositories may lie in groups of groups (product.md T7)
     lease_kinds: tuple[str, ...] = ("proxied",)
     per_minute: int = 300  # our own pace at one host
