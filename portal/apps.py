@@ -6,6 +6,7 @@ from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 
 from portal import celery
+from portal.ground import metrics
 from portal.ground.grants import grant_framework_tables
 
 
@@ -14,4 +15,10 @@ class PortalConfig(AppConfig):
     queue = celery.app  # imported in every process, or jobs would go to Celery's default broker
 
     def ready(self) -> None:
+        from portal import checks, readings  # these read models, which are not there before
+        from portal.tenants.services import tenants
+
         post_migrate.connect(grant_framework_tables, dispatch_uid="mooring-grants")
+        checks.put_in_place()
+        metrics.read_with(readings.read)
+        tenants.count_attention_with(readings.need_attention)

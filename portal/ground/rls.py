@@ -104,7 +104,7 @@ def current() -> str | None:
 
 def is_open() -> bool:
     """Is any transaction open? Then no code host may be asked."""
-    return current() is not None
+    return bool(connection.in_atomic_block)
 
 
 def after(work: Callable[[], object]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import ClassVar, Self, TypeVar
 from uuid import UUID
 
 from django.db import models
@@ -11,10 +11,13 @@ from django.utils import timezone
 from portal.ground import ids
 
 
-class TenantQuerySet(models.QuerySet):  # type: ignore[type-arg]  # generic only in the stubs
+Row = TypeVar("Row", bound=models.Model, covariant=True)
+
+
+class TenantQuerySet(models.QuerySet[Row]):
     """Tenant first in every query."""
 
-    def of(self, tenant: UUID | models.Model) -> Self:
+    def of(self, tenant: UUID | models.Model | models.OuterRef) -> Self:
         """The rows of one tenant, given as its row or its key."""
         return self.filter(tenant_id=getattr(tenant, "pk", tenant))
 
