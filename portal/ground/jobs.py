@@ -15,6 +15,7 @@ from uuid import UUID
 
 from celery import current_app, shared_task
 from kombu.exceptions import KombuError
+from kombu.pools import producers
 
 from portal.ground import redis, rls
 
@@ -72,13 +73,18 @@ def end_soon(**_: Any) -> None:
     _ending[0] = 1
 
 
+# A broker that hangs may not hold up a request. Workers wait for messages longer than this.
+_SECONDS = 1
+_IMPATIENT = {"socket_timeout": _SECONDS}
 # Shared memory, because Celery tells only the parent of a worker's processes that it has to end.
 _ending = mmap.mmap(-1, 1)
 
 
 def _send(job: Job, arguments: list[str]) -> None:
+    broker = current_app.connection_for_write(transport_options=_IMPATIENT)
     try:
-        current_app.send_task(str(job), args=arguments, queue=QUEUES[job])
+        with producers[broker].acquire(block=True, timeout=_SECONDS) as producer:
+            current_app.send_task(str(job), args=arguments, queue=QUEUES[job], producer=producer)
     except (KombuError, redis.Away, OSError) as away:
         # Nothing is lost: the next tick finds the work.
         log.warning("no broker for a job", extra={"job": job, "reason": type(away).__name__})

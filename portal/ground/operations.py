@@ -1,4 +1,4 @@
-"""Migration operations that hold tenancy in the database: keys, row security, grants, append-only."""
+"""Migration operations that hold tenancy in the database: keys, row security and grants."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 from django.db.migrations.operations.special import RunSQL
 
-ROLES = ("mooring_login", "mooring_app", "mooring_fleet")
 _MINE = "tenant_id = nullif(current_setting('app.tenant', true), '')::uuid"
 
 
@@ -36,28 +35,27 @@ class RowSecurity(RunSQL):
     def __init__(
         self, table: str, *, mine: str = _MINE, fleet: bool = True, login: bool = False
     ) -> None:
-        forward = [
-            f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
-            f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY",
-            f"CREATE POLICY one_tenant ON {table} TO mooring_app USING ({mine}) WITH CHECK ({mine})",
-        ]
+        policies = {"one_tenant": ("mooring_app", mine)}
         if fleet:
-            forward.append(
-                f"CREATE POLICY all_rows ON {table} TO mooring_fleet USING (true) WITH CHECK (true)"
-            )
+            policies["all_rows"] = ("mooring_fleet", "true")
         if login:
-            forward.append(
-                f"CREATE POLICY leads_to_tenant ON {table} TO mooring_login USING (true) WITH CHECK (true)"
-            )
-        backward = [
-            f"DROP POLICY IF EXISTS {policy} ON {table}"
-            for policy in ("one_tenant", "all_rows", "leads_to_tenant")
-        ]
-        backward += [
-            f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY",
-            f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY",
-        ]
-        super().__init__(forward, backward)
+            policies["leads_to_tenant"] = ("mooring_login", "true")
+        made = (
+            f"CREATE POLICY {name} ON {table} TO {role} USING ({rows}) WITH CHECK ({rows})"
+            for name, (role, rows) in policies.items()
+        )
+        super().__init__(
+            [
+                f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
+                f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY",
+                *made,
+            ],
+            [
+                *(f"DROP POLICY {name} ON {table}" for name in policies),
+                f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY",
+                f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY",
+            ],
+        )
 
 
 class Grant(RunSQL):
@@ -74,23 +72,19 @@ class Grant(RunSQL):
 
 
 class AppendOnly(RunSQL):
-    """Rows of this table are never changed and never removed, except by the retention function."""
+    """Rows of this table are never changed and never removed by us, whatever our code tries."""
 
     def __init__(self, table: str) -> None:
         super().__init__(
             [
                 f"CREATE FUNCTION {table}_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$"
-                f" BEGIN RAISE EXCEPTION '{table} is append-only' USING ERRCODE = 'restrict_violation'; END $$",
+                f" BEGIN RAISE EXCEPTION '{table} is append-only'"
+                " USING ERRCODE = 'restrict_violation'; END $$",
                 f"CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON {table}"
                 f" FOR EACH ROW EXECUTE FUNCTION {table}_is_append_only()",
             ],
             [f"DROP TRIGGER append_only ON {table}", f"DROP FUNCTION {table}_is_append_only()"],
         )
-
-
-def in_words(values: Sequence[str]) -> str:
-    """An SQL list of text values, for CHECK constraints made from an enum."""
-    return ", ".join("'" + value.replace("'", "''") + "'" for value in values)
 
 
 def sql(*statements: str, reverse: Sequence[str] = ()) -> RunSQL:

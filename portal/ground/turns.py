@@ -52,4 +52,4 @@ def forms_may_lead_to(response: HttpResponseBase, addresses: Iterable[str]) -> N
     origins = {f"{part.scheme}://{part.netloc}" for part in parts}
     if origins:
         # django-csp's own place for what one page adds to the policy of all.
-        response._csp_update = {"form-action": sorted(origins)}  # type: ignore[attr-defined]
+        response._csp_update = {"form-action": sorted(origins)}  # type: ignore[attr-defined]  # django-csp reads it

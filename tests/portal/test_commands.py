@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from portal import embedded
+from portal.place import Place
 
 ROOT = Path(embedded.__file__).parent.parent
 PARTS = ("portal", "bindings", "providers", "templates", "manage.py", "Makefile", "docs")
@@ -127,11 +128,14 @@ def eventually(holds: Callable[[], bool]) -> bool:
 
 
 def living_in(tree: Path) -> dict[int, str]:
-    """The command lines of processes whose working folder is in the tree, by number."""
+    """The command lines of processes that work in the tree or for its services, by number."""
     found = {}
+    folders = (tree, Place.of(tree / ".local").home)
     for process in Path("/proc").iterdir():
         try:
-            if process.name.isdecimal() and (process / "cwd").readlink().is_relative_to(tree):
+            if not process.name.isdecimal():
+                continue
+            if any((process / "cwd").readlink().is_relative_to(folder) for folder in folders):
                 line = (process / "cmdline").read_text()
                 found[int(process.name)] = line.replace("\0", " ")
         except OSError:  # it ended while we looked
@@ -182,12 +186,12 @@ def test_a_closed_terminal_ends_it_while_it_begins(run: Run) -> None:
     assert (status, error) == (128 + signal.SIGHUP, "")
 
 
-def test_a_child_that_falls_is_named_and_all_end(run: Run) -> None:
+def test_a_service_that_falls_is_named_and_all_end(run: Run) -> None:
     run.welcome()
-    os.kill(pid_of(run.tree, "celery --app portal --quiet beat"), signal.SIGKILL)
+    os.kill(pid_of(run.tree, "redis-server"), signal.SIGKILL)
     status, error = run.ended()
     assert status == 1
-    assert error.startswith("mooring: beat ended")
+    assert error.startswith("mooring: redis ended.")
     assert "Traceback" not in error
 
 

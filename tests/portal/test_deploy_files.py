@@ -80,7 +80,7 @@ def test_the_image_collects_the_files_of_production(tmp_path: Path) -> None:
 
 def test_the_image_holds_what_it_runs_and_not_more() -> None:
     copied = {line.split()[1] for line in dockerfile() if re.match(r"COPY [^-]", line)}
-    assert {"portal", "bindings", "providers", "templates", "manage.py"} <= copied
+    assert {"portal", "bindings", "providers", "templates", "docs/help", "manage.py"} <= copied
     assert not copied & {".", "tests", "secrets", ".env", ".local"}
     assert [line for line in dockerfile() if line.startswith("USER ")] == ["USER mooring"]
 
@@ -150,6 +150,7 @@ def test_the_first_start_makes_the_roles_of_the_embedded_server(
                 " FROM pg_database WHERE datname = 'mooring'"
             ).fetchone()
 
+    embedded.remove(tmp_path / "services")
     assert found == [("mooring_login", True), ("mooring_owner", True)]
     assert owner == ("mooring_owner", False)
 

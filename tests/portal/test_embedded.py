@@ -41,6 +41,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
         server = servers["postgres"]
         assert isinstance(server, Postgres)
         yield server
+    embedded.remove(folder)
 
 
 def as_role(server: Postgres, role: str) -> psycopg.Connection[Any]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,6 +69,22 @@ def test_without_a_broker_the_request_goes_on(
     with rls.tenant(TENANT):
         jobs.start(Job.CHECK, TENANT)
     assert "no broker for a job" in caplog.text
+
+
+def test_a_broker_that_hangs_does_not_hold_the_request(
+    db: None, services: Services, caplog: pytest.LogCaptureFixture
+) -> None:
+    child = services.redis.child
+    assert child is not None
+    child.send_signal(signal.SIGSTOP)
+    thaw = threading.Timer(60, child.send_signal, [signal.SIGCONT])
+    thaw.start()
+    try:
+        jobs.start(Job.CHECK, TENANT)
+        assert "no broker for a job" in caplog.text
+    finally:
+        thaw.cancel()
+        child.send_signal(signal.SIGCONT)
 
 
 def test_a_broker_that_is_back_is_used_at_once(db: None, services: Services) -> None:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from django.conf import settings
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema as Inspector
 from drf_spectacular.plumbing import ComponentRegistry, ResolvedComponent
@@ -19,15 +20,6 @@ from portal.ground.rest.parameters import Parameter
 Schema = dict[str, Any]
 _VERBS = {"GET": "get", "POST": "create", "PUT": "put", "PATCH": "change", "DELETE": "delete"}
 _TEXT: Schema = {"type": "string"}
-SECURITY: Schema = {
-    "token": {"type": "http", "scheme": "bearer", "description": "An API token, `mrg_…`."},
-    "session": {
-        "type": "apiKey",
-        "in": "cookie",
-        "name": "mooring",
-        "description": "The portal's cookie; with `X-CSRFToken`, and `Mooring-Tenant` if needed.",
-    },
-}
 
 
 class AutoSchema(Inspector):
@@ -135,8 +127,15 @@ def describe(patterns: Iterable[Any]) -> Schema:
     """The OpenAPI document of the operations at these URL patterns."""
     generator = SchemaGenerator(patterns=list(patterns))  # type: ignore[no-untyped-call]  # ships few types
     found: Schema = generator.get_schema(public=True)  # type: ignore[no-untyped-call]  # likewise
-    found["components"]["securitySchemes"] = SECURITY
+    found["components"]["securitySchemes"] = _schemes()
     return found
+
+
+def _schemes() -> Schema:
+    about = "The portal's cookie; with `X-CSRFToken`, and `Mooring-Tenant` if needed."
+    cookie = {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME}
+    bearer = {"type": "http", "scheme": "bearer", "description": "An API token, `mrg_…`."}
+    return {"token": bearer, "session": {**cookie, "description": about}}
 
 
 def _nouns(path: str) -> list[str]:

@@ -8,15 +8,15 @@ import pytest
 import time_machine
 from django.test import Client
 from django.utils import timezone
-from tests import factories
-from tests.people import ADDRESS, Somebody, bearer
-from tests.portal.rest.calls import body_of, refused, send
 
 from portal.ground import rls
 from portal.ground.bearer import make
 from portal.tenants.access import tenant_of
 from portal.tenants.models import Event, Instance, Membership
 from portal.tenants.services import tokens
+from tests import factories
+from tests.people import ADDRESS, Somebody, bearer
+from tests.portal.rest.calls import body_of, refused, send
 
 ME = "/api/v1/me"
 

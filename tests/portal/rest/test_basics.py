@@ -9,12 +9,12 @@ from io import BytesIO
 import pytest
 from django.core.handlers.wsgi import WSGIRequest
 from django.test import RequestFactory
-from tests.people import Somebody
-from tests.portal.rest.calls import body_of, refused, send
 
 from portal.ground.refusals import Refusal
 from portal.ground.rest import bodies
 from portal.tenants.models import Instance
+from tests.people import Somebody
+from tests.portal.rest.calls import body_of, refused, send
 
 TRACE = re.compile(r"req_[0-9a-hjkmnp-tv-z]{26}")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
+
+from portal.tenants.models import Instance
 from tests import factories
 from tests.people import Somebody
 from tests.portal.rest.calls import body_of, refused, send
-
-from portal.tenants.models import Instance
 
 
 def path_of(instance: Instance) -> str:

@@ -10,12 +10,12 @@ from datetime import timedelta
 import psycopg
 from django.db import connection
 from django.test import RequestFactory
-from tests.people import Somebody
-from tests.portal.rest.calls import body_of, refused, send
 
 from portal.ground.refusals import Refusal
 from portal.ground.rest.calls import Answer, operation
 from portal.ground.rest.views import Endpoint
+from tests.people import Somebody
+from tests.portal.rest.calls import body_of, refused, send
 
 
 class Broken(Endpoint):

@@ -11,11 +11,11 @@ import pytest
 import time_machine
 from django.db import connection
 from django.utils import timezone
-from tests.people import Somebody, bearer
-from tests.portal.rest.calls import body_of, refused, send
 
 from portal.ground import redis, rls
 from portal.tenants.models import Instance, Reply, Tenant
+from tests.people import Somebody, bearer
+from tests.portal.rest.calls import body_of, refused, send
 
 INSTANCES, TOKENS = "/api/v1/instances", "/api/v1/tokens"
 ASKED = {"name": "some-name", "region": "default"}

@@ -6,10 +6,10 @@ import re
 
 import pytest
 import time_machine
-from tests.people import Somebody, bearer
-from tests.portal.rest.calls import refused, send
 
 from portal.ground.rest import throttles
+from tests.people import Somebody, bearer
+from tests.portal.rest.calls import refused, send
 
 ME = "/api/v1/me"
 NOON = "2026-11-21T12:00:05Z"

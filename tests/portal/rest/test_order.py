@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from portal.tenants.models import Instance
 from tests.people import Somebody, bearer
 from tests.portal.rest.calls import refused, send
-
-from portal.tenants.models import Instance
 
 
 def test_path_comes_before_method_and_sign_in(nobody):

@@ -1,4 +1,4 @@
-"""Lists: cursor pages that neither repeat nor lose a row, at the same cost everywhere (api.md 1.4)."""
+"""Lists: cursor pages that neither repeat nor lose a row, at one cost everywhere (api.md 1.4)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from django.conf import settings as configured
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from tests import factories
-from tests.people import Somebody
-from tests.portal.rest.calls import body_of, refused, send
 
 from portal.ground import rls
 from portal.tenants.models import Instance, Tenant
+from tests import factories
+from tests.people import Somebody
+from tests.portal.rest.calls import body_of, refused, send
 
 PATH = "/api/v1/instances"
 

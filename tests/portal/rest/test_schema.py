@@ -7,15 +7,15 @@ import re
 from typing import Any
 
 import pytest
-from bindings.api.urls import DESCRIBED, OF_REPOSITORY, V1
 from django.core.management import call_command
 from drf_spectacular.drainage import GENERATOR_STATS
 from drf_spectacular.validation import validate_schema
 from jsonschema import Draft202012Validator
+
+from bindings.api.urls import DESCRIBED, OF_REPOSITORY, V1
+from portal.ground.rest import schema
 from tests.people import Somebody
 from tests.portal.rest.calls import body_of, send
-
-from portal.ground.rest import schema
 
 # api.md 3, without what later issues bring.
 OPERATIONS = """

@@ -7,13 +7,13 @@ from datetime import date, timedelta
 
 import pytest
 from django.utils import timezone
-from tests import factories
-from tests.people import Somebody, bearer
-from tests.portal.rest.calls import body_of, refused, send
 
 from portal.ground import rls
 from portal.tenants.models import Instance
 from portal.tenants.services import events
+from tests import factories
+from tests.people import Somebody, bearer
+from tests.portal.rest.calls import body_of, refused, send
 
 TOKENS, EVENTS, ME = "/api/v1/tokens", "/api/v1/events", "/api/v1/me"
 
