@@ -145,7 +145,7 @@ def recent_sign_in(view: V) -> V:
 
 def guard(site: AdminSite) -> None:
     """The admin has no sign-in of its own: one door, with its limits and its second step."""
-    site.login = secure_admin_login(site.login)  # type: ignore[method-assign]
+    site.login = secure_admin_login(site.login)  # type: ignore[method-assign]  # as allauth says
 
 
 def first_sign_in_link(person: User) -> str:

@@ -10,7 +10,6 @@ from django.utils import timezone
 
 from portal.ground import ids
 
-
 Row = TypeVar("Row", bound=models.Model, covariant=True)
 
 

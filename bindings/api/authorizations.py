@@ -1,0 +1,109 @@
+"""Authorizations over the API: an attempt to bind by consent, made here, finished in a browser."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from bindings.api import shapes
+from bindings.api.asking import refuse_later
+from bindings.api.endpoint import Call, Endpoint, InstanceEndpoint
+from bindings.models import Authorization, Binding
+from bindings.models.bindings import Mode
+from bindings.services.bind import links
+from bindings.services.browse import specs
+from portal.ground import ids, rls
+from portal.ground.refusals import words
+from portal.ground.rest.calls import Answer, nothing, one, operation
+from portal.ground.rest.fields import Body, Choice, Flag, Text
+from portal.tenants import access
+from portal.tenants.models import Instance
+
+
+class AuthorizationBody(Body):
+    provider = Choice(choices=list(specs.ORDER))
+    host = Text(max_length=100, allow_blank=True, allow_null=True, default="")
+    mode = Choice(choices=list(Mode.values), default=Mode.FULL.value)
+    binding = Text(max_length=40, allow_null=True, default=None)
+    replaces = Text(max_length=40, allow_null=True, default=None)
+    handoff = Flag(default=False)
+
+
+class Authorize(InstanceEndpoint):
+    @operation(
+        "Begin an authorization",
+        scope="bindings:write",
+        body=AuthorizationBody,
+        answers=shapes.Authorization,
+        status=201,
+        located=True,
+        about="Open `url` in a browser. `binding` reconnects that one, with the same account.",
+        codes=("409 *-DUP-01 X-STATE-02", "422 *-OFF-01 *-OFF-02 X-HOST-01"),
+    )
+    def post(self, call: Call, found: Instance) -> Answer:
+        refuse_later(call.body, "replaces", "handoff")
+        begun = links.begin(
+            actor=call.actor,
+            instance=found,
+            provider=call.body["provider"],
+            host=call.body["host"] or "",
+            mode=call.body["mode"],
+            reconnect=_reconnect(call, found),
+        )
+        row, url = begun.authorization, f"{settings.MOORING_URL}/i/{begun.code}/"
+        shown = _shape(row)
+        return Answer(
+            {**shown, "url": url},
+            resource=shown,
+            location=f"/api/v1/authorizations/{row.public_id}",
+            shown_once="url",
+        )
+
+
+class OneAuthorization(Endpoint):
+    def which(self, call: Call) -> Authorization:
+        public_id, scope = call.path["authorization"], call.operation.scope
+        return access.get(call.actor, Authorization, public_id, scope)
+
+    @operation("Get an authorization", scope="bindings:write", answers=shapes.Authorization)
+    def get(self, call: Call, found: Authorization) -> Answer:
+        return one(_shape(found))
+
+    @operation("Cancel an authorization", scope="bindings:write", status=204)
+    def delete(self, call: Call, found: Authorization) -> Answer:
+        links.cancel(authorization=found)
+        return nothing()
+
+
+def _reconnect(call: Call, instance: Instance) -> Binding | None:
+    if not call.body["binding"]:
+        return None
+    rows = Binding.objects.select_related("host").filter(instance=instance, unbound_at=None)
+    with rls.tenant(instance.tenant_id):
+        return access.get(call.actor, rows, call.body["binding"], call.operation.scope)
+
+
+def _shape(row: Authorization) -> shapes.Authorization:
+    bound = row.binding_id if row.status in ("confirming", "done") else None
+    return {
+        "id": row.public_id,
+        "provider": row.provider,  # type: ignore[typeddict-item]  # one of the seven
+        "status": links.state_of(row),  # type: ignore[typeddict-item]  # one of its words
+        "handoff": row.handoff,
+        "url": None,
+        "expires_at": row.expires_at,
+        "binding": None if bound is None else ids.public(Binding.PREFIX, bound),
+        "problem": _problem(row),
+    }
+
+
+def _problem(row: Authorization) -> shapes.AuthorizationProblem | None:
+    if not row.problem:
+        return None
+    said = words(row.problem["code"], row.problem["facts"])
+    return {
+        "type": f"{settings.MOORING_URL}/help/errors/{said.code}/",
+        "title": said.title,
+        "status": said.status,
+        "code": said.code,
+        "detail": said.detail,
+    }
