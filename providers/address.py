@@ -70,7 +70,7 @@ def require_port(origin: Origin, rules: Rules) -> None:
     """Raise AddressRefused("port_not_allowed") unless the profile allows the port."""
     allowed = _HTTP_PORTS if origin.scheme == "http" else _HTTPS_PORTS[rules.profile]
     if origin.port not in allowed and rules.sandbox != (origin.host, origin.port):
-        raise AddressRefused("port_not_allowed", port=str(origin.port))
+        raise AddressRefused("port_not_allowed", scheme=origin.scheme, port=str(origin.port))
 
 
 MAX_LENGTH = 2048

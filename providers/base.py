@@ -50,8 +50,9 @@ class Provider(ABC):
             host.api_url,
             auth=self.authorise(credential),
             rules=rules,
-            explain=self.explain,
+            explain=self.explained,
             headers=self.manners(),
+            sign=self.sign,
         )
 
     # -- how this host is addressed: no network ------------------------------------------------
@@ -89,6 +90,18 @@ class Provider(ABC):
     def manners(self) -> Mapping[str, str]:
         """What this host wants in the headers of every request beside the token."""
         return {}
+
+    def sign(self, method: str, url: str, body: bytes) -> Mapping[str, str]:
+        """Headers that prove this very request, where a token in a header is not enough."""
+        return {}
+
+    def explained(self, answer: Answer) -> ProviderError | None:
+        """As `explain`, with what is known of this credential beside the answer."""
+        return self.explain(answer)
+
+    def option(self, name: str) -> str:
+        """What an operator said of this host, else what the Spec takes for granted."""
+        return self.host.options.get(name) or self.spec.options[name]
 
     # -- the account ---------------------------------------------------------------------------
 
@@ -165,6 +178,10 @@ class Provider(ABC):
 
     def mint(self, repository: str, minutes: int) -> Clone:
         """A short-lived credential for one repository."""
+        raise NotSupported(Can.MINT)
+
+    def unmint(self, number: str) -> None:
+        """End a minted credential (`Clone.number`) early. One that is gone already is no error."""
         raise NotSupported(Can.MINT)
 
     def hooks(self, repository: str) -> tuple[Hook, ...]:

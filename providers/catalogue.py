@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from providers.base import Provider
+from providers.bitbucket import Bitbucket
+from providers.codearts import CodeArts
+from providers.codeup import Codeup
+from providers.gitea import Gitea
+from providers.gitee import Gitee
 from providers.github import GitHub
 from providers.gitlab import GitLab
 from providers.http import Door
@@ -11,6 +16,11 @@ from providers.types import Credential, Host, Rules
 REGISTRY: dict[str, type[Provider]] = {
     "github": GitHub,
     "gitlab": GitLab,
+    "gitee": Gitee,
+    "bitbucket": Bitbucket,
+    "codearts": CodeArts,
+    "codeup": Codeup,
+    "gitea": Gitea,
 }
 
 

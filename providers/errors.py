@@ -38,7 +38,8 @@ class TokenRejected(ProviderError):
 
 
 class MissingScope(ProviderError):
-    """Reasons: scope, role, sso, org_policy, clone_username. `missing` names the rights."""
+    """Reasons: scope, role, sso, org_policy, clone_username, organization (one of several has to
+    be chosen: `choices`). `missing` names the rights."""
 
     def __init__(
         self, reason: str, detail: str = "", *, missing: tuple[str, ...] = (), **facts: str

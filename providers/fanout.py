@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from queue import SimpleQueue
-from typing import TypeVar
+from queue import Empty, SimpleQueue
+from typing import Final, TypeVar
 
 from providers.errors import ProviderError
 
@@ -15,28 +15,44 @@ Reply = TypeVar("Reply")
 
 Coming = SimpleQueue[tuple[Question, Reply | BaseException]]
 
+QUIET: Final = 0.2
+"""Seconds without an answer after which `idle` is called."""
+
+
+def _nothing() -> None:
+    pass
+
 
 def fan_out(
-    questions: Iterable[Question], ask: Callable[[Question], Reply], *, threads: int
+    questions: Iterable[Question | None],
+    ask: Callable[[Question], Reply],
+    *,
+    threads: int,
+    idle: Callable[[], None] = _nothing,
 ) -> Iterator[tuple[Question, Reply | ProviderError]]:
     """Yield (question, answer or ProviderError) as answers come; bugs still raise.
 
     Questions are taken lazily, at most two per thread ahead, so that claiming and storing overlap
-    with asking. Questions and answers cross threads: frozen values only. When the caller leaves
-    early, or a bug ends it all, what has not begun is dropped.
+    with asking. A question of None says that there is none before the next answer. `idle` is
+    called in the caller's thread while answers keep it waiting. Questions and answers cross
+    threads: frozen values only. When the caller leaves early, or a bug ends it all, what has not
+    begun is dropped.
     """
     back: Coming[Question, Reply] = SimpleQueue()
     under_way = 0
     crew = ThreadPoolExecutor(threads, thread_name_prefix="fan-out")
     try:
         for question in questions:
-            crew.submit(_attempt, ask, question, back)
-            under_way += 1
-            while under_way >= 2 * threads or not back.empty():
+            wait = question is None
+            if question is not None:
+                crew.submit(_attempt, ask, question, back)
+                under_way += 1
+            while under_way and (wait or under_way >= 2 * threads or not back.empty()):
+                wait = False
                 under_way -= 1
-                yield _take(back)
+                yield _take(back, idle)
         for _ in range(under_way):
-            yield _take(back)
+            yield _take(back, idle)
     finally:
         crew.shutdown(cancel_futures=True)
 
@@ -50,8 +66,15 @@ def _attempt(
         back.put((question, failure))
 
 
-def _take(back: Coming[Question, Reply]) -> tuple[Question, Reply | ProviderError]:
-    question, answer = back.get()
+def _take(
+    back: Coming[Question, Reply], idle: Callable[[], None]
+) -> tuple[Question, Reply | ProviderError]:
+    while True:
+        try:
+            question, answer = back.get(timeout=QUIET)
+            break
+        except Empty:
+            idle()
     if isinstance(answer, BaseException) and not isinstance(answer, ProviderError):
         raise answer
     return question, answer

@@ -89,6 +89,8 @@ class GitHub(Provider):
             account_chooser={"prompt": "select_account"},
         ),
         token_prefixes=("ghp_", "github_pat_", "gho_", "ghu_", "ghs_", "ghr_"),
+        seed_wants_persons=True,
+        quota_per_account=True,
         per_minute=900,
     )
 

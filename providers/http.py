@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import re
 from collections import deque
@@ -131,6 +132,13 @@ class Door:
         self._trust = Trust(trusted)
         self._pools: dict[tuple[Origin, Rules], Pool] = {}
         self._watchdog = Watchdog(self.tidy)
+        self._ends: Alarm | None = None
+
+    def within(self, seconds: float) -> Door:
+        """This door for one errand of several calls: together they take no longer than that."""
+        errand = copy.copy(self)
+        errand._ends = Alarm(seconds)
+        return errand
 
     def ask(
         self,
@@ -193,7 +201,7 @@ class Door:
         """
         origin, _ = split(url)
         pool = self._pool(origin, rules)
-        with self._watchdog.watch(seconds) as alarm, contextlib.closing(pool.fresh()) as wire:
+        with self._watch(seconds) as alarm, contextlib.closing(pool.fresh()) as wire:
             return wire.dial(alarm)
 
     def close(self) -> None:
@@ -231,13 +239,16 @@ class Door:
         self._pace.wait(name)
         try:
             with (
-                self._watchdog.watch(seconds) as alarm,
+                self._watch(seconds) as alarm,
                 pool.exchange(method, target, sent, body, alarm) as reply,
             ):
                 yield reply, alarm
                 status, seen = reply.status, reply.headers
         finally:
             self._pace.learn(name, seen, status)
+
+    def _watch(self, seconds: float) -> contextlib.AbstractContextManager[Alarm]:
+        return self._watchdog.watch(seconds if self._ends is None else self._ends.left(seconds))
 
     def _headers(self, origin: Origin, given: Mapping[str, str]) -> dict[str, str]:
         """What is sent. A value the library would refuse is refused here: it would quote it."""
@@ -264,11 +275,16 @@ def _unexplained(answer: Answer) -> ProviderError | None:
     return None
 
 
+def _unsigned(method: str, url: str, body: bytes) -> Mapping[str, str]:
+    return {}
+
+
 class Line:
     """One account's way to one origin: the token is added here and can go nowhere else.
 
     `auth` are the headers that carry the token, `headers` those of every request. `explain` reads
-    an answer other than 2xx as the provider means it; None leaves it to the common table.
+    an answer other than 2xx as the provider means it; None leaves it to the common table. `sign`
+    adds the headers that prove one request: its method, its address, its body.
     """
 
     def __init__(
@@ -280,8 +296,9 @@ class Line:
         rules: Rules,
         explain: Callable[[Answer], ProviderError | None] = _unexplained,
         headers: Mapping[str, str] | None = None,
+        sign: Callable[[str, str, bytes], Mapping[str, str]] = _unsigned,
     ) -> None:
-        self._door, self._rules, self._explain = door, rules, explain
+        self._door, self._rules, self._explain, self._sign = door, rules, explain, sign
         self._origin, path = split(api_url)
         self._base = path.rstrip("/")
         self._auth = dict(auth)
@@ -345,15 +362,13 @@ class Line:
         if not all(map(_VALUE.fullmatch, self._auth.values())):
             raise TokenRejected("characters")
         sent = {**self._common, **(headers or {}), **self._auth}
-        if data is not None:
+        body = None if data is None else json.dumps(data).encode()
+        if body is not None:
             sent["Content-Type"] = "application/json"
+        url = f"{self._origin}{self._base}{path}"
+        sent |= self._sign(method, url, body or b"")
         return self._door.ask(
-            method,
-            f"{self._origin}{self._base}{path}",
-            rules=self._rules,
-            headers=sent,
-            body=None if data is None else json.dumps(data).encode(),
-            seconds=seconds,
+            method, url, rules=self._rules, headers=sent, body=body, seconds=seconds
         )
 
     def _settled(self, answer: Answer) -> Answer:

@@ -36,6 +36,8 @@ _CLIENT = frozenset(
         *("incorrect_client_credentials", "redirect_uri_mismatch"),
     }
 )
+# routers/web/auth/oauth2_provider.go of Gitea: used before; its signature or its time is over.
+_SPENT = re.compile(r"already used|parse refresh token")
 _LATER = frozenset({"temporarily_unavailable", "server_error", "slow_down"})
 
 Raw = Mapping[str, Any]
@@ -165,13 +167,13 @@ def _form_or_json(answer: Answer) -> Raw:
 def _refusal(answer: Answer, raw: Raw) -> ProviderError:
     """What an answer without a token means. Never that an access token was refused: none was sent.
 
-    Gitea says `unauthorized_client` for a spent refresh token as well as for a wrong app, and
-    only its sentence tells which.
+    Gitea says `unauthorized_client` for a spent or outlived refresh token as well as for a wrong
+    app, and only its sentence tells which.
     """
     if answer.status == 429 or answer.status >= 500 or 300 <= answer.status < 400:
         return failure_of(answer)
     word = str(raw.get("error") or "")
-    if word in _GRANT or "already used" in str(raw.get("error_description") or ""):
+    if word in _GRANT or _SPENT.search(str(raw.get("error_description") or "")):
         return TokenRejected("grant")
     if word in _CLIENT:
         return BadAnswer("client_config", error=word)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any
-from urllib.parse import urljoin
+from typing import Any, TypeVar
+from urllib.parse import quote, unquote, urljoin
 
 from providers.answer import Answer
 from providers.errors import BadAnswer, MissingScope, NotFound, Unreachable
@@ -25,6 +25,7 @@ from providers.types import (
 )
 
 Raw = Mapping[str, Any]
+T = TypeVar("T")
 
 MAX_PAGES = 200
 """Pages of one listing (`security.md` 6)."""
@@ -149,6 +150,21 @@ def next_link(answer: Answer) -> str:
     return found[1] if found else ""
 
 
+def page_number(cursor: str) -> int:
+    """The page a cursor of ours names, the first one for "". Raises BadAnswer("foreign_link")."""
+    if not cursor:
+        return 1
+    if not (cursor.isascii() and cursor.isdigit()) or int(cursor[:9]) < 1:
+        raise BadAnswer("foreign_link", "a cursor that is no page")
+    return int(cursor[:9])
+
+
+def told(headers: Headers, *names: str) -> int | None:
+    """The whole number in the first of these headers that is there; None where none is told."""
+    found = next((headers[name] for name in names if name in headers), "")
+    return int(found) if found.isascii() and found.isdigit() and len(found) < 10 else None
+
+
 def all_rows(line: Line, answer: Answer, of: str) -> list[Raw]:
     """A short list from its first page to its end. An error on any page is one of the whole."""
     found = rows(answer, of)
@@ -158,6 +174,25 @@ def all_rows(line: Line, answer: Answer, of: str) -> list[Raw]:
         answer = line.follow(link)
         found += rows(answer, of)
     raise BadAnswer("truncated", f"more than {MAX_PAGES} pages of {of}")
+
+
+def more_pages(answer: Answer, page: int, got: int, size: int, header: str) -> bool:
+    """Whether a page follows this one: by the header that counts them, else after a full one.
+
+    A page of more than was asked for is all there is: that host does not know pages.
+    """
+    pages = told(answer.headers, header)
+    return got == size if pages is None else page < pages
+
+
+def walk(ask: Callable[[int], tuple[Iterable[T], bool]]) -> Iterator[T]:
+    """A list by page numbers from its first page to its end; `ask` tells whether more follow."""
+    for page in range(1, MAX_PAGES + 1):
+        found, more = ask(page)
+        yield from found
+        if not more:
+            return
+    raise BadAnswer("truncated", f"more than {MAX_PAGES} pages")
 
 
 def path_parts(path: str) -> list[str]:
@@ -181,6 +216,22 @@ def wherever(place: str, ask: Callable[[str], Answer], *, api_url: str, by_id: s
         if redirect.reason != "redirect" or not found:
             raise
         return ask(by_id + found[1])
+
+
+def renamed(place: str, ask: Callable[[str], T], *, api_url: str, below: str) -> T:
+    """Ask at `place`; after a rename once more at the path that the host names.
+
+    Nothing but owner and name are taken from the redirect: the address stays ours.
+    """
+    try:
+        return ask(place)
+    except BadAnswer as redirect:
+        goal = urljoin(f"{api_url}/", redirect.facts.get("location", ""))
+        found = re.match(re.escape(api_url + below) + r"([^/?#]+)/([^/?#]+)(?=/|$)", goal)
+        parts = [unquote(part) for part in found.groups()] if found else []
+        if redirect.reason != "redirect" or not parts or {".", ".."} & set(parts):
+            raise
+        return ask(below + "/".join(quote(part, safe="") for part in parts))
 
 
 # -- refs ---------------------------------------------------------------------------------------

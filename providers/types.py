@@ -115,9 +115,14 @@ class Spec:
     token_prefixes: tuple[str, ...] = ()  # by which a pasted token is recognised
     ends_at_midnight: bool = False  # its end dates mean 00:00 UTC of that day
     groups_nest: bool = False  # repositories may lie in groups of groups (product.md T7)
+    seed_wants_persons: bool = False  # `seed` offers no organization's repositories (product.md T8)
     lease_kinds: tuple[str, ...] = ("proxied",)
+    quota_per_account: bool = False  # its "limit" is one account's own, not everybody's
     per_minute: int = 300  # our own pace at one host
     at_once: int = 10  # and its ceiling of simultaneous requests
+    secret_keys: tuple[str, ...] = ()  # of a delivery's body: dropped before it is kept or shown
+    options: Mapping[str, str] = field(default_factory=dict)
+    """What nobody but an operator can know of a host, and what we take until told otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +133,7 @@ class Host:
     api_url: str
     client_id: str = ""
     client_secret: str = field(default="", repr=False)
+    options: Mapping[str, str] = field(default_factory=dict)  # an operator's over `Spec.options`
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +200,7 @@ class Inspection:
     token_id: str = ""
     token_name: str = ""
     version: str = ""
+    organization: str = ""  # the one it works in, where the host has several and none was named
     notices: tuple[tuple[str, Mapping[str, str]], ...] = ()
 
 
@@ -252,12 +259,14 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Clone:
-    """How git reads one repository. The URL never holds user or password."""
+    """How git reads one repository. The URL never holds user or password. `number`: what the host
+    calls a credential that was minted for it, so that it can be ended early."""
 
     url: str
     username: str
     password: str = field(repr=False)
     expires_at: datetime | None = None
+    number: str = ""
 
 
 @dataclass(frozen=True, slots=True)

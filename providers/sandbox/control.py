@@ -8,7 +8,8 @@ Contract (`api.md` 9.3)
     POST   /_control/tokens {provider, account, name, scopes, expires_on, kind}      201 {token}
            expires_on: date, moment or null. kind: gitlab pat (default), oauth, deploy (scopes =
            [project]); github oauth (default), app (8 h, with refresh_token), pat, fine
-           (scopes = [resource owner])
+           (scopes = [resource owner]); gitea pat (default), oauth;
+           bitbucket oauth; gitee oauth (default), pat
     POST   /_control/tokens/{name}/revoke                      204; ?provider=&account= where the
            name alone is not enough (409 otherwise)
     POST   /_control/faults {provider, path, fault, times, value}                    201
@@ -24,8 +25,8 @@ More, for tests
     GET    /_control/requests?provider=&path=&since=           the last requests with their headers
     GET    /_control/faults                                    what is on, and how often it struck
     POST   /_control/repositories {provider, owner, count, prefix, history, visibility, branches}
-           201 {repositories: [{id, path}]}; history: plain, rich, twins, many, master, empty,
-           bulky-20 (MB that do not compress)
+           201 {repositories: [{id, external_id, path}]}; history: plain, rich, twins, many, master,
+           empty, bulky-20 (MB that do not compress)
     PATCH  /_control/repositories/{encoded path} {provider, path, archived, visibility, deleted,
            rename_branch: [from, to]}                          a new path is a rename or transfer
     POST   /_control/roles {provider, account, repository or group, role}            204
@@ -58,7 +59,9 @@ may be "*". `value` in brackets:
 - of lists: foreign_next [URL], endless_next, next_page [text], repeat_items, empty_next
 - switches: old_server (15.2, no token inspection), old_version [version], signing_off,
   ip_allow_list [group], sso_required [organization], org_restricted [organization],
-  grant_scopes [scopes granted whatever is asked], family_kill (a refresh token used twice ends all)
+  grant_scopes [scopes granted whatever is asked], family_kill (a refresh token used twice ends
+  all), rotation_off (refresh tokens serve again), token_life [seconds], signin_required,
+  brown_out [change], region_edition (Codeup without organizations)
 - of hooks (`path` is matched with the repository's path): hook_delay [seconds], hook_drop,
   hook_twice, hook_forged (the body no longer fits its proof)
 """
@@ -226,7 +229,8 @@ def push(order: Order) -> Answer:
 @locked
 def add_repositories(order: Order) -> Answer:
     made = orders.add_repositories(order.site, order.asked)
-    said = [{"id": repository.id, "path": repository.path} for repository in made]
+    name = order.world.dialects[order.site.slug].repository_id
+    said = [{"id": r.id, "external_id": name(r), "path": r.path} for r in made]
     return json_answer({"repositories": said}, 201)
 
 

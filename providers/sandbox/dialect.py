@@ -147,6 +147,22 @@ class Dialect(ABC):
         """How this platform says `rate_limit`, `unauthorized`, `insufficient_scope`,
         `blocked_user` or `token_error`; `value` is what the control API was given."""
 
+    def external_id(self, account: Account) -> str:
+        """The id this platform's API gives an account."""
+        return str(account.id)
+
+    def clone_username(self, account: Account) -> str:
+        """The name git wants of an account, where a person has to say it; else ""."""
+        return ""
+
+    def repository_id(self, repository: Repository) -> str:
+        """The id this platform's API gives a repository."""
+        return str(repository.id)
+
+    def again(self, message: Message, status: int) -> Message | None:
+        """What is sent after a delivery that was answered with `status`; None: nothing."""
+        return None
+
     def after_delivery(self, site: Site, hook: Hook, *, worked: bool) -> None:
         """Note the outcome of a delivery: some platforms switch hooks off."""
         return

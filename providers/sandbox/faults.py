@@ -81,6 +81,11 @@ SWITCH = frozenset(
         "grant_scopes",
         "family_kill",
         "ip_allow_list",
+        "region_edition",
+        "brown_out",
+        "rotation_off",
+        "signin_required",
+        "token_life",
     }
 )
 HOOK = frozenset({"hook_delay", "hook_drop", "hook_twice", "hook_forged"})

@@ -75,6 +75,8 @@ def send(
         hook.deliveries = [*hook.deliveries, delivery][-KEPT:]
         works = 200 <= delivery.status < 400
         world.dialects[site.slug].after_delivery(site, hook, worked=works)
+    if (retry := world.dialects[site.slug].again(message, delivery.status)) is not None:
+        return send(world, site, repository, hook, retry, again=True)
     return _line(hook, message, status=delivery.status, error=delivery.error)
 
 

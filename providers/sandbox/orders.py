@@ -265,7 +265,9 @@ def _account(site: Site, login: str) -> Account:
 
 
 def hook(site: Site, number: str) -> Hook:
-    found = site.hooks.get(int(number)) if number.isdigit() else None
+    """By our number, or by the id of a platform that has others."""
+    named = {str(h.settings.get("uuid")): h for h in site.hooks.values()}
+    found = site.hooks.get(int(number)) if number.isdigit() else named.get(number)
     if found is None:
         raise Wrong(404, f"no hook {number}")
     return found

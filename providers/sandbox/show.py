@@ -36,9 +36,11 @@ def _site(site: Site) -> dict[str, Any]:
 def account(site: Site, known: Account) -> dict[str, Any]:
     now = site.world.now()
     tokens = [token(t, now) for t in site.tokens.values() if t.login == known.login]
+    dialect = site.world.dialects[site.slug]
     return {
         "login": known.login,
-        "external_id": str(known.id),
+        "external_id": dialect.external_id(known),
+        "clone_username": dialect.clone_username(known),
         "name": known.name,
         "kind": known.kind,
         "state": known.state,
@@ -61,6 +63,8 @@ def token(known: Token, now: float) -> dict[str, Any]:
     }
     if known.refresh:
         said["refresh_token"] = known.refresh
+    if known.client_id:
+        said["client_id"] = known.client_id
     return said
 
 

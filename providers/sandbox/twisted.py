@@ -25,6 +25,9 @@ def twist(fault: Fault, request: Request, answer: Answer) -> None:
 def _foreign_next(fault: Fault, request: Request, answer: Answer) -> None:
     target = "http://127.0.0.1/" if fault.value is None else str(fault.value)
     answer.headers["link"] = f'<{target}>; rel="next"'
+    given = _read(answer)
+    if isinstance(given, dict) and "values" in given:
+        _write(answer, {**given, "next": target})
 
 
 def _endless_next(fault: Fault, request: Request, answer: Answer) -> None:
@@ -93,6 +96,8 @@ def _drop_keys(fault: Fault, request: Request, answer: Answer) -> None:
 
 
 def _objects(given: Any) -> list[dict[str, Any]]:
+    if isinstance(given, dict) and isinstance(given.get("values"), list):
+        given = given["values"]  # a page that holds its list
     items = given if isinstance(given, list) else [given]
     return [item for item in items if isinstance(item, dict)]
 

@@ -10,13 +10,12 @@ from __future__ import annotations
 import socket
 import traceback
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from providers import oauth
 from providers.base import Provider
 from providers.catalogue import REGISTRY
 from providers.errors import (
@@ -28,7 +27,7 @@ from providers.errors import (
     TokenRejected,
     Unreachable,
 )
-from providers.types import Can, Credential, Host, Method, Quality, Rules
+from providers.types import Can, Host, Quality, Rules
 from tests.providers.stage import Stage, all_repositories
 
 SKEW = 600.0
@@ -36,7 +35,7 @@ SKEW = 600.0
 OVERRIDES = {
     Can.ROTATE: ("rotate",),
     Can.REVOKE: ("revoke",),
-    Can.MINT: ("mint",),
+    Can.MINT: ("mint", "unmint"),
     Can.HOOKS: (
         "hooks",
         "add_hook",
@@ -96,7 +95,7 @@ def what_is_not_declared_is_refused_as_not_supported(stage: Stage) -> None:
     calls: dict[Can, Callable[[], object]] = {
         Can.ROTATE: lambda: account.rotate(date(2027, 1, 1)),
         Can.REVOKE: account.revoke,
-        Can.MINT: lambda: account.mint(cast.rich, 15),
+        Can.MINT: lambda: (account.mint(cast.rich, 15), account.unmint("1")),
         Can.HOOKS: lambda: account.hooks(cast.rich),
         Can.TEST_HOOK: lambda: account.test_hook(cast.rich, "1"),
     }
@@ -349,52 +348,3 @@ def a_confirmation_tells_the_living_from_the_dead(stage: Stage) -> None:
     stage.account().confirm()
     with pytest.raises(TokenRejected):
         stage.account("revoked").confirm()
-
-
-# -- the pair of an OAuth app: `providers/oauth.py` with this provider's dialect -------------------
-
-
-def _pair(stage: Stage) -> tuple[Host, Credential]:
-    """The app that issued a pair, and the pair."""
-    kind, client_id = stage.cast.pair
-    scopes = list(stage.provider.spec.ask_scopes)
-    stage.sandbox.new_token(stage.slug, stage.cast.login, "pair", scopes, kind=kind)
-    facts = stage.sandbox.token_facts(stage.slug, stage.cast.login, "pair")
-    pair = Credential(facts["token"], facts["refresh_token"], kind=Method.OAUTH)
-    return replace(stage.host, client_id=client_id), pair
-
-
-def _refreshed(stage: Stage, host: Host, pair: Credential) -> Credential:
-    dialect = stage.provider.spec.oauth
-    assert dialect
-    now = datetime.now(UTC)
-    return oauth.refresh(host, dialect, pair, door=stage.door, rules=stage.rules, now=now)
-
-
-@promise("8", needs=Can.REFRESH)
-def a_refresh_gives_a_living_pair_and_spends_the_old_one(stage: Stage) -> None:
-    host, old = _pair(stage)
-    fresh = _refreshed(stage, host, old)
-    account = stage.account_with(fresh.token, kind=Method.OAUTH, expiry=fresh.expiry)
-    found = account.inspect()
-    assert (found.identity.login, found.expiry) == (stage.cast.login, fresh.expiry)
-    assert fresh.expiry.quality is Quality.EXACT
-    with pytest.raises(TokenRejected, match="grant"):
-        _refreshed(stage, host, old)
-
-
-@promise("10", needs=Can.REFRESH)
-def what_a_refresh_leaves_out_stays_or_is_unknown(stage: Stage) -> None:
-    host, old = _pair(stage)
-    stage.fault("token_answer", value={"refresh_token": None, "expires_in": None})
-    fresh = _refreshed(stage, host, old)
-    assert fresh.refresh_token == old.refresh_token
-    assert fresh.expiry.quality is Quality.UNKNOWN
-
-
-@promise("11", needs=Can.REFRESH)
-def a_wrong_app_is_not_a_dead_token(stage: Stage) -> None:
-    host, pair = _pair(stage)
-    with pytest.raises(BadAnswer, match="client_config"):
-        _refreshed(stage, replace(host, client_secret="sandbox-wrong"), pair)
-    assert _refreshed(stage, host, pair).token != pair.token

@@ -20,9 +20,10 @@ def two_hundred_and_fifty_repositories_come_whole_once_and_in_order(stage: Stage
     made = stage.sandbox.add_repositories(stage.slug, stage.cast.crowd, count=more)
     found = [page.items for page in pages(lambda cursor: account.repositories(cursor=cursor))]
     ids = [one.id for items in found for one in items]
-    assert [len(items) for items in found] == [100, 100, 100]
+    # Where no total is told, an empty page is the end.
+    assert tuple(len(items) for items in found if items) == stage.cast.pages
     assert len(set(ids)) == 300
-    assert {str(one["id"]) for one in made} <= set(ids)
+    assert {one["external_id"] for one in made} <= set(ids)
     again = all_repositories(account)
     assert [one.id for one in again] == ids
 
@@ -50,10 +51,12 @@ def a_token_revoked_between_two_pages_fails_the_listing(stage: Stage) -> None:
 def a_next_link_to_another_origin_is_not_followed(stage: Stage) -> None:
     account = stage.account()
     with canned({}) as elsewhere:
-        stage.fault("foreign_next", stage.cast.listing, value=f"{elsewhere.base_url}/page/2")
-        page = account.repositories()
+        away = f"{elsewhere.base_url}/page/2"
+        stage.fault("foreign_next", stage.cast.listing, value=away, times=1)
+        # Where pages have numbers no link is read, and a cursor that is one is refused.
+        cursor = account.repositories().next or away
         with pytest.raises(BadAnswer, match="foreign_link"):
-            account.repositories(cursor=page.next)
+            account.repositories(cursor=cursor)
         assert elsewhere.asked == []
 
 
@@ -81,7 +84,7 @@ def a_moved_repository_is_found_again_by_its_old_path_and_its_id(stage: Stage) -
     before = account.repository(path)
     moved = f"{path}-moved"
     stage.sandbox.change_repository(stage.slug, path, path=moved)
-    for asked in (path, before.id, moved):
+    for asked in (before.id, moved, *([path] if stage.cast.forwards else [])):
         assert account.repository(asked).path == moved
         assert account.repository(asked).id == before.id
         assert account.branches(asked).items == account.branches(moved).items
@@ -108,6 +111,9 @@ def what_is_hidden_or_not_there_is_not_found(stage: Stage) -> None:
 @promise("17")
 def who_may_add_hooks_follows_the_role(stage: Stage) -> None:
     account, cast = stage.account(), stage.cast
+    if not cast.roles:
+        assert account.repository(cast.rich).hookable is None
+        return
     assert account.repository(cast.read).hookable is False
     found = {}
     for role in (cast.below, cast.enough):
@@ -121,21 +127,25 @@ def who_may_add_hooks_follows_the_role(stage: Stage) -> None:
 
 @promise("17")
 def null_permissions_leave_the_right_to_add_hooks_open(stage: Stage) -> None:
-    stage.fault("set_keys", "**", value={"permissions": None})
+    if stage.cast.rights:
+        stage.fault("set_keys", "**", value={stage.cast.rights: None})
+    else:  # it is told by lists alone, and they are refused
+        stage.fault("status:400", stage.cast.listing)
     assert stage.account().repository(stage.cast.rich).hookable is None
 
 
 @promise("18")
 def a_null_list_is_an_empty_one(stage: Stage) -> None:
-    stage.fault("null_json", stage.cast.listing)
+    stage.fault("null_json", stage.cast.listing, value=stage.cast.nothing)
     assert stage.account().repositories().items == ()
 
 
 @promise("18")
 def new_keys_and_ids_as_texts_do_no_harm(stage: Stage) -> None:
-    stage.fault("set_keys", "**", value={"id": "77", "brand_new": {"deep": [None]}})
+    stage.fault("set_keys", "**", value={stage.cast.id_key: "77", "brand_new": {"deep": [None]}})
     account = stage.account()
-    assert account.identify().id == "77"
+    who = account.identify()
+    assert (who.id == "77") is stage.cast.numbered
     assert {one.id for one in account.repositories().items} == {"77"}
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from providers.base import Provider
-from providers.types import Method
+from providers.types import Expiry, Method, Quality
 from tests.providers.canned import Says, account_of
 
 FOLDER = Path(__file__).parent / "golden"
@@ -34,15 +34,25 @@ def _ask(provider: type[Provider], case: Mapping[str, Any]) -> object:
     call = case["call"]
     if call["method"] == "read":
         return provider.read(case["headers"], json.dumps(case["body"]).encode())
-    facts = {**case.get("credential", {})}
-    if "kind" in facts:
-        facts["kind"] = Method(facts["kind"])
+    facts = _credential(case.get("credential", {}))
     answers = {line: _says(answer) for line, answer in case["host"].items()}
     with account_of(provider, answers, **facts) as (account, host):
         result = getattr(account, call["method"])(*call.get("args", ()), **call.get("named", {}))
     for line in answers:
         assert any(line in (asked, asked.partition("?")[0]) for asked in host.lines), line
     return _without(host.base_url, plain(result))
+
+
+def _credential(written: Mapping[str, Any]) -> dict[str, Any]:
+    """What belongs to a credential, in our own types."""
+    facts = {**written}
+    if "kind" in facts:
+        facts["kind"] = Method(facts["kind"])
+    if "scopes" in facts:
+        facts["scopes"] = frozenset(facts["scopes"])
+    if "ends" in facts:
+        facts["expiry"] = Expiry(datetime.fromisoformat(facts.pop("ends")), Quality.EXACT)
+    return facts
 
 
 def _says(answer: Mapping[str, Any]) -> Says:

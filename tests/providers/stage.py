@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from providers.base import Provider
 from providers.catalogue import REGISTRY
 from providers.http import Door
-from providers.types import Clone, Credential, Host, Page, Ref, Repository, Rules
+from providers.types import (
+    Clone,
+    Credential,
+    Expiry,
+    Host,
+    Page,
+    Quality,
+    Ref,
+    Repository,
+    Rules,
+)
 from tests.hosts import Sandbox
 from tests.providers.cast import CASTS, Cast
 
@@ -54,17 +65,19 @@ class Stage:
     @property
     def host(self) -> Host:
         base = self.sandbox.base(self.slug)
-        app = self.sandbox.state()["providers"][self.slug]["apps"][0]
-        api = self.provider.api_url(base)
-        return Host(base, api, app["client_id"], app["client_secret"])
+        apps = self.sandbox.state()["providers"][self.slug]["apps"]
+        app = (apps[0]["client_id"], apps[0]["client_secret"]) if apps else ()
+        return Host(base, self.provider.api_url(base), *app)
 
     def account(self, name: str = "full", **facts: Any) -> Provider:
         """`login` with its token of that name."""
-        token = self.sandbox.token(self.slug, self.cast.login, name)
-        return self.account_with(token, **facts)
+        known = self.sandbox.token_facts(self.slug, self.cast.login, name)
+        told = _issued(known) if self.cast.issued else {}
+        return self.account_with(known["token"], **{**told, **facts})
 
     def account_with(self, token: str, *, hasty: bool = False, **facts: Any) -> Provider:
-        credential = Credential(**{"token": token, "kind": self.cast.kind, **facts})
+        given = {"token": token, "kind": self.cast.kind, **self.cast.credential}
+        credential = Credential(**{**given, **facts})
         door = self.hasty if hasty else self.door
         return self.provider(self.host, credential, door, self.rules)
 
@@ -102,6 +115,14 @@ class Stage:
         assert told.returncode == 0, told.stderr
         lines = [line.split("\t") for line in told.stdout.splitlines()]
         return {ref.removesuffix("^{}"): sha for sha, ref in lines if ref.startswith("refs/")}
+
+
+def _issued(known: Mapping[str, Any]) -> dict[str, Any]:
+    """What the host said when it issued a token; an account keeps it, the host forgets it."""
+    if known["expires_at"] is None:
+        return {}
+    end = datetime.fromtimestamp(known["expires_at"], UTC)
+    return {"scopes": frozenset(known["scopes"]), "expiry": Expiry(end, Quality.EXACT)}
 
 
 def all_repositories(account: Provider, matching: str = "") -> list[Repository]:

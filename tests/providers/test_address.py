@@ -214,4 +214,4 @@ def test_the_ports_of_both_profiles(
         return
     with pytest.raises(AddressRefused) as failure:
         require_port(origin, Rules(profile=profile))
-    assert failure.value.facts == {"port": str(port)}
+    assert failure.value.facts == {"scheme": scheme, "port": str(port)}

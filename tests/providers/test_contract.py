@@ -8,10 +8,12 @@ import pytest
 
 from providers.catalogue import REGISTRY
 from providers.http import Door
-from tests.providers import contract, contract_code, contract_hooks
+from tests.providers import contract, contract_code, contract_hooks, contract_oauth
 from tests.providers.cast import CASTS
 from tests.providers.contract import PROMISES, Promise
 from tests.providers.stage import HastyDoor, Stage
+
+PARTS = (contract, contract_code, contract_hooks, contract_oauth)
 
 
 @pytest.fixture(scope="module")
@@ -41,4 +43,4 @@ def test_every_provider_is_asked_and_every_chapter_of_promises_is_there():
 
 def test_all_parts_of_the_contract_are_registered():
     homes = {promise.keep.__module__ for promise in PROMISES}
-    assert homes == {part.__name__ for part in (contract, contract_code, contract_hooks)}
+    assert homes == {part.__name__ for part in PARTS}

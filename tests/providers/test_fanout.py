@@ -88,3 +88,31 @@ def test_asking_happens_side_by_side() -> None:
         return n
 
     assert len(list(fan_out(range(5), ask, threads=5))) == 5
+
+
+def test_a_pause_waits_for_the_next_answer() -> None:
+    heard: list[int] = []
+
+    def questions() -> Iterator[int | None]:
+        for n in range(5):
+            yield n
+            while len(heard) <= n:
+                yield None
+
+    for question, _ in fan_out(questions(), lambda n: n, threads=4):
+        heard.append(question)
+    assert heard == [0, 1, 2, 3, 4]
+
+
+def test_a_pause_with_nothing_under_way_waits_for_nothing() -> None:
+    assert dict(fan_out([None, 1, None, None, 2], lambda n: n, threads=2)) == {1: 1, 2: 2}
+
+
+def test_while_answers_keep_us_waiting_other_work_is_done() -> None:
+    gate = threading.Event()
+
+    def ask(n: int) -> int:
+        gate.wait(10)
+        return n
+
+    assert list(fan_out([1], ask, threads=1, idle=gate.set)) == [(1, 1)]

@@ -269,8 +269,12 @@ def test_an_error_is_an_error_whatever_its_status(
 
 
 def test_gitea_says_in_its_sentence_which_trouble_it_is() -> None:
-    spent = {"error": "unauthorized_client", "error_description": "token was already used"}
-    assert refused(spent).reason == "grant"
+    for sentence in ("token was already used", "unable to parse refresh token"):
+        spent = {"error": "unauthorized_client", "error_description": sentence}
+        assert refused(spent).reason == "grant"
+    for sentence in ("invalid client secret", "client is not authorized", ""):
+        wrong = {"error": "unauthorized_client", "error_description": sentence}
+        assert refused(wrong).reason == "client_config"
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,48 @@ def test_a_redirect_to_anything_else_is_not_followed(location):
         _moved(location)
 
 
+def followed(location: str) -> list[str]:
+    asked: list[str] = []
+
+    def ask(place: str) -> str:
+        asked.append(place)
+        if len(asked) == 1:
+            raise BadAnswer("redirect", location=location)
+        return place
+
+    reading.renamed("/repos/old/name", ask, api_url=API, below="/repos/")
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("location", "place"),
+    [
+        ("/api/v4/repos/new/name", "/repos/new/name"),
+        ("/api/v4/repos/new/name/branches", "/repos/new/name"),
+        (f"{API}/repos/new/a%20b/hooks/7", "/repos/new/a%20b"),
+        ("/api/v4/repos/%7Bteam%7D/a%2Fb", "/repos/%7Bteam%7D/a%2Fb"),
+    ],
+)
+def test_a_renamed_place_is_asked_for_by_its_new_name(location, place):
+    assert followed(location) == ["/repos/old/name", place]
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "",
+        "/repos/new/name",
+        "https://evil.example/api/v4/repos/new/name",
+        "/api/v4/repos/%2e%2e/name",
+        "/api/v4/repos/new",
+        "/api/v4/users/new/name",
+    ],
+)
+def test_a_rename_that_leads_elsewhere_is_not_followed(location):
+    with pytest.raises(BadAnswer, match="redirect"):
+        followed(location)
+
+
 def test_an_answer_that_is_no_redirect_is_not_followed():
     with pytest.raises(BadAnswer, match="refused"):
         _moved(f"{API}/projects/77", reason="refused")

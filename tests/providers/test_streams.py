@@ -9,7 +9,7 @@ import pytest
 from providers.errors import AddressRefused, BadAnswer, ProviderError, RateLimited, Unreachable
 from providers.http import Door
 from providers.types import Headers, Rules
-from tests.providers.farend import Caller, FarEnd, always, in_turn, mute, once, reply
+from tests.providers.farend import Caller, FarEnd, always, hang, in_turn, mute, once, reply
 from tests.providers.network import ADDRESS, NAME, FakeNetwork, towards
 
 BASE = f"http://{NAME}"
@@ -212,3 +212,21 @@ def test_a_greeting_dials_and_says_nothing() -> None:
         greeting = door.greet(BASE, rules=Rules())
         assert (greeting.address, greeting.tls_ms, greeting.tls_version) == (ADDRESS, None, "")
     assert far.heard == b""
+
+
+def test_calls_of_one_errand_share_one_deadline() -> None:
+    with FarEnd(hang) as far, Door(network=towards(far.place)) as door:
+        errand = door.within(0.3)
+        for _ in range(3):
+            with pytest.raises(Unreachable, match="timeout"):
+                errand.ask("GET", BASE, rules=Rules(), headers={})
+        with pytest.raises(Unreachable, match="timeout"):
+            errand.greet(BASE, rules=Rules())
+    assert far.calls == 1
+
+
+def test_an_errand_keeps_its_connections_for_the_next() -> None:
+    with FarEnd(always(reply({}))) as far, Door(network=towards(far.place)) as door:
+        for _ in range(3):
+            door.within(10).ask("GET", BASE, rules=Rules(), headers={})
+    assert far.calls == 1
