@@ -9,7 +9,7 @@ import structlog
 from django.utils import timezone
 
 from bindings.services.bind import grant, unbind
-from bindings.services.keep import checks, ladder, retention, sweep, weather
+from bindings.services.keep import checks, guard, ladder, reopen, retention, sweep
 from portal.ground import jobs
 from portal.ground.jobs import Job, runs
 from portal.ground.refusals import Refusal
@@ -29,11 +29,15 @@ def check(tenant_id: str, check_id: str) -> None:
 
 @runs(Job.SWEEP)
 def sweep_due() -> None:
-    """One slice of the sweep. A second copy that finds one running leaves at once."""
+    """One slice of the sweep, after a look at what waits for it to go on. A second copy that finds
+    one running leaves at once."""
     with only_one("sweep") as mine:
         if not mine:
             return
-        weather.clear(timezone.now())
+        now = timezone.now()
+        checks.pick_up(now)
+        guard.end_episodes(now)
+        reopen.reopen(now)
         result = sweep.run(budget_s=SLICE_SECONDS, stopping=jobs.ending)
         log.info("sweep", asked=result.asked, changed=result.changed, **result.outcomes)
 

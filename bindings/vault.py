@@ -12,7 +12,8 @@ import base64
 import binascii
 import hashlib
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NoReturn
 from uuid import UUID
 
@@ -20,7 +21,6 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 from django.core.signing import BadSignature
-from django.utils.functional import SimpleLazyObject
 from django_cryptography.core.signing import FernetSigner
 from django_cryptography.utils.crypto import FernetBytes, InvalidToken
 
@@ -64,9 +64,11 @@ class Sealed:
     @property
     def key_id(self) -> str:
         """The id of the key it was sealed with; "" when the value is damaged."""
-        if len(self.ciphertext) < 2 or self.ciphertext[0] != VERSION:
+        head, rest = self.ciphertext[:2], self.ciphertext[2:]
+        if len(head) < 2 or head[0] != VERSION or len(rest) <= head[1]:
             return ""
-        return self.ciphertext[2 : 2 + self.ciphertext[1]].decode("ascii", "replace")
+        name = rest[: head[1]].decode("ascii", "replace")
+        return name if _is_id(name) else ""
 
     def __repr__(self) -> str:
         return "<sealed>"
@@ -87,10 +89,7 @@ class Sealed:
 class KeyRing:
     """Keys by id, the active one first: the first seals, all open."""
 
-    keys: dict[str, bytes]
-
-    def __repr__(self) -> str:
-        return f"<key ring {', '.join(self.keys)}>"
+    keys: dict[str, bytes] = field(repr=False)
 
     @property
     def active(self) -> str:
@@ -103,7 +102,7 @@ class KeyRing:
         keys: dict[str, bytes] = {}
         for entry in filter(None, (part.strip() for part in text.split(","))):
             key_id, _, encoded = entry.partition(":")
-            if not key_id.isalnum() or not key_id.isascii() or len(key_id) > 32:
+            if not _is_id(key_id):
                 raise BadKeyRing("MOORING_KEYS: a key id is 1 to 32 letters and digits.")
             if key_id in keys:
                 raise BadKeyRing(f"MOORING_KEYS: the id {key_id} is used twice.")
@@ -113,6 +112,10 @@ class KeyRing:
         if not keys:
             raise BadKeyRing("MOORING_KEYS is empty: make a key with 32 random bytes.")
         return cls(keys)
+
+
+def _is_id(name: str) -> bool:
+    return name.isascii() and name.isalnum() and len(name) <= 32
 
 
 def _decode(key_id: str, encoded: str) -> bytes:
@@ -126,11 +129,14 @@ def _decode(key_id: str, encoded: str) -> bytes:
     return key
 
 
-def _ring_of_settings() -> KeyRing:
-    return KeyRing.parse(settings.MOORING_KEYS, secret_key=settings.SECRET_KEY)
+def ring() -> KeyRing:
+    """The ring of the settings, read once. Raises BadKeyRing."""
+    return _ring(settings.MOORING_KEYS, settings.SECRET_KEY)
 
 
-ring: KeyRing = SimpleLazyObject(_ring_of_settings)  # type: ignore[assignment]  # lazy stand-in
+@lru_cache(maxsize=1)
+def _ring(text: str, secret_key: str) -> KeyRing:
+    return KeyRing.parse(text, secret_key=secret_key)
 
 
 def place(field: str, row: UUID) -> str:
@@ -140,7 +146,7 @@ def place(field: str, row: UUID) -> str:
 
 def seal(plaintext: str, where: str, *, keys: KeyRing | None = None) -> Sealed:
     """Seal `plaintext` for one row and field, with the active key."""
-    used = keys or ring
+    used = keys or ring()
     key_id = used.active
     body: bytes = _fernet(used.keys[key_id], where).encrypt(plaintext.encode())
     name = key_id.encode()
@@ -149,9 +155,11 @@ def seal(plaintext: str, where: str, *, keys: KeyRing | None = None) -> Sealed:
 
 def open_sealed(sealed: Sealed, where: str, *, keys: KeyRing | None = None) -> str:
     """The plaintext of a value sealed for `where`. Raises UnknownKey or Tampered."""
-    used, key_id = keys or ring, sealed.key_id
+    used, key_id = keys or ring(), sealed.key_id
+    if not key_id:
+        raise Tampered("?")
     if key_id not in used.keys:
-        raise UnknownKey(key_id or "?")
+        raise UnknownKey(key_id)
     body = sealed.ciphertext[2 + len(key_id) :]
     try:
         plaintext: bytes = _fernet(used.keys[key_id], where).decrypt(body)
@@ -163,7 +171,7 @@ def open_sealed(sealed: Sealed, where: str, *, keys: KeyRing | None = None) -> s
 def fingerprint(plaintext: str, *, keys: KeyRing | None = None) -> str:
     """12 hex digits to tell secrets apart by; keyed, so that nobody can test a guess. The oldest
     key of the ring is used, which the first rotations keep."""
-    used = keys or ring
+    used = keys or ring()
     key = _derive(used.keys[list(used.keys)[-1]], "fingerprint", 32)
     return hmac.new(key, plaintext.encode(), hashlib.sha256).hexdigest()[:12]
 

@@ -43,6 +43,7 @@ class Migration(migrations.Migration):
                 ('weather', models.CharField(default='ok', max_length=20)),
                 ('failing_since', models.DateTimeField(blank=True, null=True)),
                 ('failures', models.PositiveIntegerField(default=0)),
+                ('ask_after', models.DateTimeField(blank=True, null=True)),
                 ('held_since', models.DateTimeField(blank=True, null=True)),
                 ('released_at', models.DateTimeField(blank=True, null=True)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
@@ -248,7 +249,7 @@ class Migration(migrations.Migration):
                 ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant')),
             ],
             options={
-                'indexes': [models.Index(fields=['tenant', 'binding', '-started_at'], name='check_of_binding')],
+                'indexes': [models.Index(fields=['tenant', 'binding', '-started_at'], name='check_of_binding'), models.Index(condition=models.Q(('status', 'running')), fields=['started_at'], name='check_running')],
                 'constraints': [models.UniqueConstraint(fields=('tenant', 'id'), name='check_tenant_id')],
             },
         ),
@@ -274,7 +275,19 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='binding',
-            index=models.Index(models.F('host'), condition=models.Q(('unbound_at', None), models.Q(models.Q(('status__in', ['active', 'expiring']), _negated=True), ('refused_at__isnull', False), _connector='OR')), name='binding_unwell'),
+            index=models.Index(models.F('account_login'), name='binding_account'),
+        ),
+        migrations.AddIndex(
+            model_name='binding',
+            index=models.Index(models.F('reach'), condition=models.Q(('unbound_at', None), models.Q(('reach', 'ok'), _negated=True)), name='binding_unreached'),
+        ),
+        migrations.AddIndex(
+            model_name='binding',
+            index=models.Index(models.F('unbound_at'), condition=models.Q(('unbound_at__isnull', False)), name='binding_ended'),
+        ),
+        migrations.AddIndex(
+            model_name='binding',
+            index=models.Index(models.F('host'), condition=models.Q(('unbound_at', None), models.Q(models.Q(('status__in', ['active', 'expiring']), _negated=True), ('suspicion__gt', 0), _connector='OR')), name='binding_unwell'),
         ),
         migrations.AddConstraint(
             model_name='binding',

@@ -88,5 +88,5 @@ class Migration(migrations.Migration):
         RowSecurity("bindings_authorization"),
         Grant("bindings_authorization", app=_ALL, fleet="SELECT, DELETE"),
         RowSecurity("bindings_ending"),
-        Grant("bindings_ending", app="SELECT, INSERT, UPDATE", fleet="SELECT"),
+        Grant("bindings_ending", app="SELECT, INSERT, UPDATE", fleet="SELECT, DELETE"),
     ]

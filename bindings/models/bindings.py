@@ -11,7 +11,7 @@ from django.utils import timezone
 from bindings.models.hosts import CodeHost
 from bindings.state import Reach, State, Status, one_word
 from portal.tenants.models import Instance, TenantModel, User
-from providers.types import Quality
+from providers.types import Identity, Quality
 
 ABILITIES = ("list", "refs", "clone", "hooks")
 
@@ -129,11 +129,22 @@ class Binding(TenantModel):
                 condition=Q(unbound_at=None, expires_at__isnull=False),
                 name="binding_ladder",
             ),
+            # Operators look for accounts by their exact name, and for servers that do not answer.
+            models.Index(F("account_login"), name="binding_account"),
+            models.Index(
+                F("reach"),
+                condition=Q(unbound_at=None) & ~Q(reach="ok"),
+                name="binding_unreached",
+            ),
+            # The few that have ended, among the many that live.
+            models.Index(
+                F("unbound_at"), condition=Q(unbound_at__isnull=False), name="binding_ended"
+            ),
             # The mass guard counts these per host; healthy rows, the many, are not in it.
             models.Index(
                 F("host"),
                 condition=Q(unbound_at=None)
-                & (~Q(status__in=["active", "expiring"]) | Q(refused_at__isnull=False)),
+                & (~Q(status__in=["active", "expiring"]) | Q(suspicion__gt=0)),
                 name="binding_unwell",
             ),
         ]
@@ -146,6 +157,9 @@ class Binding(TenantModel):
         """The one word for people and filters."""
         return one_word(Status(self.status), Reach(self.reach), suspicion=self.suspicion)
 
-    @property
-    def live(self) -> bool:
-        return self.unbound_at is None
+    def take_identity(self, who: Identity) -> None:
+        """Take over what the platform calls the account, cut to what the columns hold: a host may
+        say anything."""
+        self.account_id, self.account_login = who.id[:200], who.login[:200]
+        self.account_name, self.account_url = (who.name or "")[:200], (who.web_url or "")[:500]
+        self.robot = who.bot

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
+from django.db.models import Q
+
 from bindings.models.bindings import Binding, Mode
-from bindings.state import Facts, Reach, Status, Why
+from bindings.state import Facts, Reach, State, Status, Why, one_word
 from providers.types import Expiry, Method, Quality
 
 COLUMNS = (
@@ -79,3 +82,18 @@ def apply(binding: Binding, facts: Facts) -> None:
     binding.suspicion, binding.refused_at = facts.suspicion, facts.refused_at
     binding.first_failure_at = facts.first_failure_at
     binding.expires_at, binding.quality = facts.end.at, facts.end.quality.value
+
+
+def in_states(wanted: Collection[State]) -> Q:
+    """The rows whose one word is among `wanted`; asked of the function that makes the word."""
+    found = Q(pk__in=[])
+    for status in Status:
+        for reach in Reach:
+            calm = one_word(status, reach) in wanted
+            doubted = one_word(status, reach, suspicion=1) in wanted
+            if calm or doubted:
+                here = Q(status=status, reach=reach)
+                if calm != doubted:
+                    here &= Q(suspicion=0) if calm else Q(suspicion__gt=0)
+                found |= here
+    return found

@@ -38,9 +38,11 @@ class CodeHost(models.Model):
     profile = models.CharField(max_length=10, blank=True)  # "" follows MOORING_PROFILE
     offered = models.BooleanField("offered to all tenants", default=True)
     enabled = models.BooleanField(default=True)
-    weather = models.CharField(max_length=20, default="ok")  # ok or down, as all bindings saw it
+    # As all its bindings saw it: `down` after failures in a row, then one probe at a time.
+    weather = models.CharField(max_length=20, default="ok")
     failing_since = models.DateTimeField(null=True, blank=True)
     failures = models.PositiveIntegerField(default=0)
+    ask_after = models.DateTimeField(null=True, blank=True)  # no check before this
     held_since = models.DateTimeField(null=True, blank=True)  # the mass guard holds its verdicts
     released_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)

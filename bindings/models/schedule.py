@@ -59,6 +59,9 @@ class Check(TenantModel):
         ]
         indexes: ClassVar[list[Any]] = [
             models.Index(fields=["tenant", "binding", "-started_at"], name="check_of_binding"),
+            models.Index(
+                fields=["started_at"], condition=Q(status="running"), name="check_running"
+            ),
         ]
 
     def __str__(self) -> str:

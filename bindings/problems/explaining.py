@@ -53,6 +53,7 @@ _REASONS: Mapping[type[ProviderError], Mapping[str, str]] = {
         "role": "HOOK-02",
         "sso": "ORG-02",
         "org_policy": "ORG-01",
+        "organization": "ORG-01",
         "clone_username": "CLONE-01",
     },
     NotFound: {"unknown": "REPO-02", "hidden": "REPO-02", "ref": "REF-01", "empty": "REPO-04"},

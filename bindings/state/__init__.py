@@ -1,11 +1,12 @@
 """The state of a binding: pure functions from what is known and what was seen to what holds now."""
 
-from bindings.state.answers import begin, verdict
+from bindings.state.answers import UNREACHABLE_AFTER, begin, verdict
 from bindings.state.facts import CONFIRM_SECONDS, Facts, Verdict
 from bindings.state.schedule import next_check
 from bindings.state.turns import (
     aged,
     confirmed,
+    darkened,
     postponed,
     refreshed,
     reopened,
@@ -32,6 +33,7 @@ from bindings.state.words import (
 __all__ = [
     "CONFIRM_SECONDS",
     "FACE",
+    "UNREACHABLE_AFTER",
     "USABLE",
     "Action",
     "Face",
@@ -46,6 +48,7 @@ __all__ = [
     "aged",
     "begin",
     "confirmed",
+    "darkened",
     "face",
     "next_check",
     "one_word",

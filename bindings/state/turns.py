@@ -160,6 +160,16 @@ def aged(facts: Facts, now: datetime) -> Verdict:
     return turn(facts, replace(facts, status=status, why=why), now)
 
 
+def darkened(facts: Facts, why: str, now: datetime) -> Verdict:
+    """The host has been away for long. Only probes were made, but what is out of their reach is out
+    of reach for all. Where nobody asks, nothing would ever bring it back, so nothing moves there.
+    """
+    if not facts.called:
+        return turn(facts, facts, now)
+    dark = replace(facts, reach=Reach.UNREACHABLE, reach_why=why, reach_until=None)
+    return turn(facts, dark, now)
+
+
 def postponed(facts: Facts, until: datetime, now: datetime) -> Verdict:
     """No call was made, because the host's breaker is open until `until`: nothing is learned."""
     later = replace(facts, next_check_at=until) if facts.called else facts

@@ -11,9 +11,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from bindings.models import Binding, CodeHost, Schedule
-from bindings.services.keep import claim, sweep
+from bindings.services.keep import checks, claim, sweep
 from bindings.services.keep.sweep import Result
-from portal.ground import ids, rls
+from portal.ground import ids, refusals, rls
+from portal.ground.refusals import Refusal
 
 FOREVER = 24 * 3600.0
 
@@ -29,7 +30,10 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="one JSON document")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        hosts = self._hosts(options)
+        if options["binding"]:
+            self._one(options["binding"], as_json=options["json"])
+            return
+        hosts = self._hosts(options["host"])
         total = self._due(hosts)
         if options["limit"] is not None:
             total = min(total, options["limit"])
@@ -50,31 +54,36 @@ class Command(BaseCommand):
         else:
             self.stdout.write(str(result))
 
-    def _hosts(self, options: dict[str, Any]) -> list[CodeHost] | None:
-        if options["binding"]:
-            return [self._pull_forward(options["binding"])]
-        if not options["host"]:
-            return None
-        with rls.fleet("check_bindings --host"):
-            host = CodeHost.objects.filter(slug=options["host"]).first()
-        if host is None:
-            raise CommandError(f"There is no code host {options['host']}.", returncode=2)
-        return [host]
-
-    def _pull_forward(self, public_id: str) -> CodeHost:
-        """Make one binding the most overdue of its host, and the limit 1 reaches it first."""
+    def _one(self, public_id: str, *, as_json: bool) -> None:
+        """The whole ladder for one binding, as behind "check now"."""
         key = ids.key(Binding.PREFIX, public_id)
         with rls.fleet("check_bindings --binding"):
-            live = Binding.objects.filter(unbound_at=None).select_related("host")
-            binding = live.filter(pk=key).first() if key else None
-            if binding is None:
-                raise CommandError(f"There is no live binding {public_id}.", returncode=2)
-            Schedule.objects.filter(pk=binding.pk).update(next_check_at=timezone.now())
-            return binding.host
+            binding = Binding.objects.filter(pk=key, unbound_at=None).first() if key else None
+        if binding is None:
+            raise CommandError(f"There is no live binding {public_id}.", returncode=2)
+        try:
+            check = checks.run_now(binding=binding)
+        except Refusal as refused:
+            words = refusals.words(refused.code, refused.facts)
+            raise CommandError(f"{refused.code}: {words.detail}") from None
+        if as_json:
+            found = {"status": check.status, "code": check.code, "steps": check.steps}
+            self.stdout.write(json.dumps(found))
+        else:
+            self.stdout.write(" ".join(filter(None, (check.status, check.code))))
+
+    def _hosts(self, slug: str | None) -> list[CodeHost] | None:
+        if not slug:
+            return None
+        with rls.fleet("check_bindings --host"):
+            host = CodeHost.objects.filter(slug=slug).first()
+        if host is None:
+            raise CommandError(f"There is no code host {slug}.", returncode=2)
+        return [host]
 
     def _due(self, hosts: list[CodeHost] | None) -> int:
         now = timezone.now()
-        chosen = hosts if hosts is not None else claim.hosts_with_work(now)
+        chosen = hosts if hosts is not None else claim.hosts_to_ask(now)
         with rls.fleet("count what is due"):
             return Schedule.objects.filter(
                 host_id__in=[host.pk for host in chosen], next_check_at__lte=now

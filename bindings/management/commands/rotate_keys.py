@@ -21,19 +21,20 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="one JSON document")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        moved = closed = 0
-        for more, shut in keyring.reseal(batch=options["batch"]):
-            moved, closed = moved + more, closed + shut
+        moved = 0
+        for batch in keyring.reseal(size=options["batch"]):
+            moved += batch.moved
             if not options["json"]:
-                self.stdout.write(f"{moved} re-encrypted, {closed} do not open")
+                self.stdout.write(f"{moved} re-encrypted")
         rows = keyring.rows_by_key()
         if options["json"]:
-            self.stdout.write(json.dumps({"moved": moved, "closed": closed, "rows": rows}))
+            self.stdout.write(json.dumps({"moved": moved, "rows": rows}))
         else:
             for key, count in sorted(rows.items()):
-                self.stdout.write(f"key {key}: {count} rows")
-        if options["retire"] and rows.get(options["retire"]):
-            self.stderr.write(
-                f"Key {options['retire']} still holds {rows[options['retire']]} rows."
-            )
+                self.stdout.write(f"key {key or '?'}: {count} rows")
+        self._retire(options["retire"], rows)
+
+    def _retire(self, key: str | None, rows: dict[str, int]) -> None:
+        if key and rows.get(key):
+            self.stderr.write(f"Key {key} still holds {rows[key]} rows: keep it in MOORING_KEYS.")
             sys.exit(1)

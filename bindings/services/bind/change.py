@@ -3,39 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime
 from typing import Any
 
 from django.utils import timezone
 
-from bindings import state
-from bindings.models import Binding, Credential, facts
+from bindings import expiry, state
+from bindings.models import Binding, Credential, Schedule, facts
 from bindings.models.bindings import Kind, Mode
+from bindings.services.bind import store
 from bindings.services.bind.token import check_end
+from bindings.services.keep import ladder
 from portal.ground import rls
-from portal.ground.refusals import NotYours, Refusal
+from portal.ground.refusals import Refusal
 from portal.tenants.access import Actor
 from portal.tenants.services import events
 from providers.catalogue import REGISTRY
-from providers.types import Can, Quality
+from providers.types import Can, Purpose, Quality
 
 
 def change(*, actor: Actor, binding: Binding, changes: Mapping[str, Any]) -> Binding:
     """Apply `changes` (labels, mode, expires_on, clone_username, auto_rotate) in one transaction.
 
-    Raises Refusal: X-STATE-02 when this kind of binding cannot, *-EXP-02, *-SCOPE-02.
+    Raises Refusal: X-STATE-02 when this kind of binding cannot, *-EXP-02, *-SCOPE-02; NotYours
+    when it has ended.
     """
     now = timezone.now()
     with rls.tenant(binding.tenant_id):
-        row = (
-            Binding.objects.of(binding.tenant_id)
-            .select_for_update(of=("self",))
-            .select_related("host", "instance")
-            .filter(pk=binding.pk, unbound_at=None)
-            .first()
-        )
-        if row is None:
-            raise NotYours
+        row = store.lock(binding)
         for name, value in changes.items():
             _CHANGES[name](row, value, actor, now)
         row.version += 1
@@ -49,7 +44,7 @@ def change(*, actor: Actor, binding: Binding, changes: Mapping[str, Any]) -> Bin
             binding_id=row.pk,
             data={"changed": sorted(changes)},
         )
-        return row
+    return row
 
 
 def _labels(row: Binding, value: Mapping[str, str], _actor: Actor, _now: datetime) -> None:
@@ -57,27 +52,36 @@ def _labels(row: Binding, value: Mapping[str, str], _actor: Actor, _now: datetim
 
 
 def _mode(row: Binding, value: str, _actor: Actor, now: datetime) -> None:
-    hooks = row.proofs.get("hooks", {})
-    if value == Mode.FULL and hooks and not hooks.get("ok"):
-        spec = REGISTRY[row.provider].spec
-        lacking = ", ".join(spec.ask_scopes)
-        raise Refusal(hooks["code"], field="mode", platform=spec.label, scopes=lacking)
     row.mode = value
-    if row.status == state.Status.INSUFFICIENT and value == Mode.MANUAL:
+    lacking = [need for need in facts.of(row).needs if not _proven(row, need)]
+    if value == Mode.FULL and Purpose.HOOKS in lacking:
+        scopes = ", ".join(REGISTRY[row.provider].spec.ask_scopes)
+        raise Refusal(row.proofs[Purpose.HOOKS]["code"], field="mode", scopes=scopes)
+    if row.status == state.Status.INSUFFICIENT and not lacking:
         row.status, row.status_since, row.why = state.Status.ACTIVE, now, state.Why.NONE
+        facts.apply(row, state.aged(facts.of(row), now).facts)
+
+
+def _proven(row: Binding, need: Purpose) -> bool:
+    return bool(row.proofs.get(need.value, {}).get("ok", True))
 
 
 def _expires_on(row: Binding, value: date | None, actor: Actor, now: datetime) -> None:
     if row.quality not in (Quality.STATED, Quality.UNKNOWN):
         raise Refusal("X-STATE-02", field="expires_on")
     check_end(value, prefix=REGISTRY[row.provider].spec.prefix, now=now)
-    end = datetime.combine(value, time(), UTC) if value else None
+    end = expiry.deadline(value) if value else None
     row.expires_at, row.quality = end, Quality.STATED if end else Quality.UNKNOWN
     row.stated_by = actor.name if end else ""
-    facts.apply(row, state.aged(facts.of(row), now).facts)
+    known = state.aged(facts.of(row), now).facts
+    facts.apply(row, known)
     Credential.objects.of(row.tenant_id).filter(pk=row.pk).update(
         expires_at=end, quality=row.quality
     )
+    ladder.forget(row, now)
+    sooner = state.next_check(known, now)
+    if sooner is not None:
+        Schedule.objects.filter(pk=row.pk, next_check_at__gt=sooner).update(next_check_at=sooner)
 
 
 def _clone_username(row: Binding, value: str, _actor: Actor, _now: datetime) -> None:

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
-from django.db.models import Q
 from django.utils.text import slugify
 
 from bindings import problems
 from bindings.models import CodeHost
+from bindings.services.browse import offers
 from bindings.services.custody.door import door, rules_for
-from bindings.services.keep import doctor
-from bindings.services.keep.doctor import Hint
+from bindings.services.keep.doctor import SECONDS, Hint
+from bindings.services.keep.steps import KEYS, Step
 from portal.ground import ids, rls
 from portal.ground.refusals import Refusal
 from portal.tenants.models import Instance, Tenant
 from providers import address as addresses
 from providers.catalogue import REGISTRY
-from providers.errors import ProviderError
-from providers.types import Can
+from providers.errors import AddressRefused, ProviderError
+from providers.types import Can, Rules
 
 _SLASHES_OF_A_BARE_SERVER = 2  # https://host
+_LONGEST_ADDRESS = 300  # the columns of CodeHost
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +39,7 @@ class Found:
 def offered(tenant: Tenant, provider: str) -> list[CodeHost]:
     """The enabled servers of a provider that this tenant may use: operators' first, then its own.
     Opens the tenant's scope."""
-    with rls.tenant(tenant.pk):
-        rows = CodeHost.objects.filter(
-            Q(owner=tenant) | Q(owner=None, offered=True) | Q(owner=None, offers__tenant=tenant),
-            provider=provider,
-            enabled=True,
-        ).distinct()
-        return sorted(rows, key=lambda host: (host.owner_id is not None, host.created_at))
+    return offers.of_tenant(tenant).get(provider, [])
 
 
 def is_offered(tenant: Tenant, provider: str) -> bool:
@@ -96,6 +92,16 @@ def find(*, tenant: Tenant, provider: str, address: str = "", host: str = "") ->
     raise Refusal(f"{spec.prefix}-OFF-01", platform=spec.label)
 
 
+def judge(*, tenant: Tenant, provider: str, address: str) -> str:
+    """Judge a typed address by its text alone, while nobody has been asked: the server it seems to
+    mean. Raises Refusal *-ADDR-*."""
+    rules = rules_for(_blank(tenant, provider))
+    try:
+        return str(addresses.parse(address, rules=rules).origin)
+    except ProviderError as error:
+        raise _refused(provider, error, rules) from None
+
+
 def _by_name(known: list[CodeHost], provider: str, host: str) -> CodeHost:
     for candidate in known:
         if host in (candidate.slug, candidate.public_id):
@@ -104,7 +110,7 @@ def _by_name(known: list[CodeHost], provider: str, host: str) -> CodeHost:
 
 
 def _by_address(tenant: Tenant, known: list[CodeHost], provider: str, text: str) -> Found:
-    kind = REGISTRY[provider]
+    kind, way = REGISTRY[provider], door().within(SECONDS)
     probe = _blank(tenant, provider)
     rules = rules_for(probe)
     offered_here = {host.base_url for host in known}
@@ -114,20 +120,17 @@ def _by_address(tenant: Tenant, known: list[CodeHost], provider: str, text: str)
         bare = base_url.count("/") == _SLASHES_OF_A_BARE_SERVER
         if base_url in offered_here or (bare and not typed.path):
             return True
-        return kind.recognise(door(), kind.api_url(base_url), rules)
+        return kind.recognise(way, kind.api_url(base_url), rules)
 
     try:
         typed = addresses.parse(text, rules=rules)
         server = addresses.locate(typed, answers)
+        if len(kind.api_url(server.base_url)) > _LONGEST_ADDRESS:
+            raise AddressRefused("too_long")
     except ProviderError as error:
-        refused = problems.refusal(
-            error,
-            prefix=kind.spec.prefix,
-            moment=problems.Moment.BIND,
-            egress=", ".join(settings.MOORING_EGRESS_RANGES),
-            policy_hint=doctor.policy_hint(rules.profile),
-        )
-        refused.field = "base_url"
+        refused = _refused(provider, error, rules)
+        if not isinstance(error, AddressRefused):
+            refused.steps = _unreached(error, refused)
         raise refused from None
     hints: tuple[Hint, ...] = ()
     project = server.project.removeprefix("/")
@@ -137,21 +140,45 @@ def _by_address(tenant: Tenant, known: list[CodeHost], provider: str, text: str)
     return Found(_known_or_new(tenant, known, probe, server.base_url), hints, project)
 
 
+def _unreached(error: ProviderError, refused: Refusal) -> list[dict[str, Any]]:
+    """The six steps, when asking which part of a link is the server failed already: the test ran,
+    and ended there."""
+    failed = "tls" if error.reason.startswith("tls") else "server"
+    steps = {key: Step(key) for key in KEYS}
+    steps[failed] = Step(failed, "failed", 0, refused.code, refused.facts)
+    if failed == "tls":
+        steps["server"] = Step("server", "ok", 0)
+    return [step.shown() for step in steps.values()]
+
+
+def _refused(provider: str, error: ProviderError, rules: Rules) -> Refusal:
+    refused = problems.refusal(
+        error,
+        prefix=REGISTRY[provider].spec.prefix,
+        moment=problems.Moment.BIND,
+        egress=", ".join(settings.MOORING_EGRESS_RANGES),
+        policy_hint=rules.profile.value,
+    )
+    refused.field = "base_url"
+    return refused
+
+
 def _known_or_new(
     tenant: Tenant, known: list[CodeHost], probe: CodeHost, base_url: str
 ) -> CodeHost:
-    same = [host for host in known if host.base_url == base_url]
-    own = [host for host in same if host.owner_id == tenant.pk]
-    if len(same) - len(own) > 1:
-        prefix = REGISTRY[probe.provider].spec.prefix
-        raise Refusal(f"{prefix}-ADDR-08", field="base_url")
-    if same:
-        return (own or same)[0]
+    for host in known:  # operators' first
+        if host.base_url == base_url:
+            return host
+    with rls.tenant(tenant.pk):
+        if CodeHost.objects.filter(
+            provider=probe.provider, base_url=base_url, enabled=False
+        ).exists():
+            raise not_offered(probe.provider)
     probe.base_url, probe.api_url = base_url, REGISTRY[probe.provider].api_url(base_url)
-    probe.label = base_url.split("://", 1)[1]
-    probe.slug = (
-        f"{slugify(probe.label.replace('.', '-').replace(':', '-'))[:48]}-{str(probe.pk)[-8:]}"
-    )
+    name = base_url.split("://", 1)[1]
+    probe.label = name[:80]
+    words = slugify(name.replace(".", "-").replace(":", "-"))
+    probe.slug = f"{words[:48]}-{str(probe.pk)[-8:]}"
     return probe
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import count
 from typing import Any
 
 from django.conf import settings
@@ -112,10 +113,8 @@ def _check_name(name: str) -> None:
 
 
 def _free_name(taken: set[str], name: str) -> str:
-    n = 2
-    while f"{name[:36]}-{n}" in taken:
-        n += 1
-    return f"{name[:36]}-{n}"
+    stem = name[:36].rstrip("-")  # two hyphens in a row are no name
+    return next(f"{stem}-{n}" for n in count(2) if f"{stem}-{n}" not in taken)
 
 
 def _tell(type: str, actor: Actor, instance: Instance, **more: Any) -> None:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
-from django.db.models import Q
 from django.utils import timezone
 
 from bindings.models import Authorization, Binding, CodeHost
 from bindings.models.bindings import Kind
 from bindings.services.bind import hosts, store
+from bindings.state import Status
 from portal.ground import ids, rls
 from portal.ground.refusals import NotYours, Refusal
 from portal.tenants.access import Actor
@@ -51,20 +51,20 @@ def begin(
     spec = REGISTRY[provider].spec
     if Method.OAUTH not in spec.methods:
         raise Refusal("X-FORM-03", field="provider", why=f"{spec.label} is bound by token")
-    if reconnect is not None and reconnect.kind != Kind.OAUTH:
-        raise Refusal("X-STATE-02")
+    if reconnect is not None:
+        _may_reconnect(reconnect, instance, provider)
     server = reconnect.host if reconnect is not None else _server(instance, provider, host)
     code, now = _new_code(instance.tenant_id), timezone.now()
     with rls.tenant(instance.tenant_id):
         first = store.live_binding(instance, provider)
-        if first is not None and reconnect is None and first.status != "pending":
+        if first is not None and reconnect is None and first.status != Status.PENDING:
             raise store.already_bound(first)
         row = Authorization.objects.create(
             tenant_id=instance.tenant_id,
             instance=instance,
             host=server,
             provider=provider,
-            mode=mode,
+            mode=reconnect.mode if reconnect is not None else mode,
             intent="reconnect" if reconnect is not None else "bind",
             binding=reconnect,
             digest=_digest(code),
@@ -110,13 +110,19 @@ def waiting(*, tenant_id: UUID, authorization_id: UUID) -> Authorization:
     return row
 
 
-def settle(row: Authorization, *, status: str, binding: Binding | None = None) -> None:
-    """Note how an attempt ended."""
+def settle(row: Authorization, *, status: str, binding: Binding) -> None:
+    """Note what an attempt has led to."""
     with rls.tenant(row.tenant_id):
-        changed = {"status": status}
         Authorization.objects.of(row.tenant_id).filter(pk=row.pk).update(
-            **changed, **({"binding": binding} if binding is not None else {})
+            status=status, binding=binding
         )
+
+
+def close(binding: Binding, *, status: str) -> None:
+    """Note how the confirmation of a binding ended. Needs an open scope."""
+    Authorization.objects.of(binding.tenant_id).filter(binding=binding, status="confirming").update(
+        status=status
+    )
 
 
 def fail(row: Authorization, refusal: Refusal) -> None:
@@ -131,7 +137,7 @@ def fail(row: Authorization, refusal: Refusal) -> None:
 def cancel(*, authorization: Authorization) -> None:
     """Withdraw a waiting attempt; one that has ended stays as it is. Needs an open scope."""
     Authorization.objects.of(authorization.tenant_id).filter(
-        Q(pk=authorization.pk), status=WAITING
+        pk=authorization.pk, status=WAITING
     ).update(status="cancelled")
 
 
@@ -140,6 +146,13 @@ def state_of(row: Authorization) -> str:
     if row.status == WAITING and row.expires_at <= timezone.now():
         return "expired"
     return row.status
+
+
+def _may_reconnect(binding: Binding, instance: Instance, provider: str) -> None:
+    if (binding.instance_id, binding.provider) != (instance.pk, provider):
+        raise NotYours
+    if binding.kind != Kind.OAUTH:
+        raise Refusal("X-STATE-02")
 
 
 def _server(instance: Instance, provider: str, host: str) -> CodeHost:

@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, datetime
 
+import structlog
 from django.utils import timezone
 
-from bindings.models import Binding
+from bindings import problems, state
+from bindings.models import Binding, CodeHost
 from bindings.models.bindings import Kind
 from bindings.services.bind import store
 from bindings.services.bind.refuse import refusal_of
 from bindings.services.bind.store import Proven
 from bindings.services.bind.token import check_end
-from bindings.services.custody.use import provider_at, stored_secret
+from bindings.services.custody.sealed import Undecryptable
+from bindings.services.custody.use import provider_at, stored
 from bindings.services.keep import doctor
 from bindings.services.keep.doctor import Question
 from portal.ground import rls
-from portal.ground.refusals import NotYours, Refusal
+from portal.ground.refusals import Refusal
 from portal.tenants.access import Actor
 from providers.catalogue import REGISTRY
 from providers.errors import ProviderError
-from providers.types import Can, Credential, Method
+from providers.types import Credential, Identity, Method
+
+log = structlog.get_logger(__name__)
+
+_NOT_OURS = frozenset({state.Why.OPERATOR, state.Why.HOST_DISABLED, state.Why.TENANT_SUSPENDED})
+"""Pauses that no credential of the tenant's can lift."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """`old_revoked`: the platform was told to end the former token, and did."""
+
+    binding: Binding
+    old_revoked: bool = False
 
 
 def replace_token(
@@ -31,17 +48,18 @@ def replace_token(
     expires_on: date | None = None,
     clone_username: str = "",
     revoke_old: bool = False,
-) -> Binding:
+) -> Replaced:
     """Prove the new token beside the old one, compare the account, then swap.
 
     The old token serves until the new one has passed, and goes on serving when it does not.
-    Raises Refusal: X-STATE-02 for other kinds, *-ACC-01 for another account, the failed step's.
+    Raises Refusal: X-STATE-02 for other kinds, X-STATE-01 while an operator has paused it,
+    *-ACC-01 for another account, the failed step's.
     """
-    spec = REGISTRY[binding.provider].spec
     if binding.kind != Kind.TOKEN:
         raise Refusal("X-STATE-02")
+    may_renew(binding)
     now = timezone.now()
-    check_end(expires_on, prefix=spec.prefix, now=now)
+    check_end(expires_on, prefix=REGISTRY[binding.provider].spec.prefix, now=now)
     secret = Credential(
         token=token.strip(),
         username=binding.username,
@@ -49,13 +67,12 @@ def replace_token(
         organization=binding.organization,
         kind=Method.TOKEN,
     )
-    question = Question(host=binding.host, secret=secret, mode=binding.mode)
-    found = doctor.examine(question, now=now)
+    found = doctor.examine(Question(binding.host, secret, binding.mode), now=now)
     if found.identity is not None:
-        same_account(binding, found.identity.id, found.identity.login)
+        same_account(binding, found.identity)
     if not found.ok:
         raise refusal_of(found, binding.host)
-    old = stored_secret(binding) if revoke_old else None
+    old = former(binding) if revoke_old else None
     proven = Proven(
         host=binding.host,
         secret=secret,
@@ -64,70 +81,60 @@ def replace_token(
         mode=binding.mode,
         stated_by=actor.name,
     )
-    renewed = swap(
-        actor=actor,
-        binding=binding,
-        proven=proven,
-        stated=expires_on,
-        now=now,
-        event="binding.replaced",
-    )
-    if old is not None and old.token != secret.token:
-        revoke_quietly(renewed, old)
-    return renewed
+    renewed = swap(actor=actor, binding=binding, proven=proven, stated=expires_on, now=now)
+    if old is None or old.token == secret.token:
+        return Replaced(renewed)
+    return Replaced(renewed, revoke(renewed.host, old))
 
 
 def swap(
-    *,
-    actor: Actor,
-    binding: Binding,
-    proven: Proven,
-    stated: date | None,
-    now: datetime,
-    event: str,
+    *, actor: Actor, binding: Binding, proven: Proven, stated: date | None, now: datetime
 ) -> Binding:
     """Store a proven credential of the same account, if the binding still lives."""
     with rls.tenant(binding.tenant_id):
-        row = (
-            Binding.objects.of(binding.tenant_id)
-            .select_for_update(of=("self",))
-            .select_related("host", "instance")
-            .filter(pk=binding.pk, unbound_at=None)
-            .first()
-        )
-        if row is None:
-            raise NotYours
-        same_account(row, proven.identity.id, proven.identity.login)
+        row = store.lock(binding)
+        may_renew(row)
+        same_account(row, proven.identity)
         return store.renew(
             actor=actor,
             binding=row,
             proven=proven,
             expiry=store.expiry_of(proven, stated),
             now=now,
-            event=event,
+            event="binding.replaced",
         )
 
 
-def same_account(binding: Binding, account_id: str, login: str) -> None:
+def may_renew(binding: Binding) -> None:
+    """Refuse while the pause is an operator's: a new credential would lift it."""
+    if binding.status == state.Status.SUSPENDED and binding.why in _NOT_OURS:
+        word = binding.state.value
+        raise Refusal("X-STATE-01", state=word, extra={"state": word})
+
+
+def same_account(binding: Binding, who: Identity) -> None:
     """Refuse another account than the binding's; compared by the number that never changes."""
-    if account_id == binding.account_id:
-        return
-    spec = REGISTRY[binding.provider].spec
-    raise Refusal(
-        f"{spec.prefix}-ACC-01",
-        field="token" if binding.kind == Kind.TOKEN else "",
-        platform=spec.label,
-        new=login,
-        old=binding.account_login,
-    )
+    if who.id != binding.account_id:
+        prefix = REGISTRY[binding.provider].spec.prefix
+        refused = problems.OtherAccount(prefix, new=who.login, old=binding.account_login)
+        refused.field = "token" if binding.kind == Kind.TOKEN else ""
+        raise refused
 
 
-def revoke_quietly(binding: Binding, secret: Credential) -> bool:
-    """End a token that is no longer ours to keep; False when the host could not be told."""
-    if Can.REVOKE not in REGISTRY[binding.provider].spec.capabilities:
-        return False
+def former(binding: Binding) -> Credential | None:
+    """The credential that is stored now; None when it does not open."""
     try:
-        provider_at(binding.host, secret).revoke()
-    except ProviderError:
+        return stored(binding).secret
+    except Undecryptable:
+        return None
+
+
+def revoke(host: CodeHost, secret: Credential) -> bool:
+    """End a token that is no longer ours to keep. False when the host could not be told: it then
+    dies at its own end, and the log says that it was left."""
+    try:
+        provider_at(host, secret).revoke()
+    except ProviderError as error:
+        log.warning("a token was left at its host", host=host.slug, why=error.reason)
         return False
     return True

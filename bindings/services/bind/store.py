@@ -7,27 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 
 from django.db import IntegrityError
-from portal.tenants.access import Actor
 
-from bindings import state
+from bindings import expiry as ends
+from bindings import problems, state
 from bindings.models import Binding, Check, CodeHost, Credential, Schedule
 from bindings.models import facts as keep_facts
 from bindings.models.bindings import Kind, Mode
 from bindings.services.custody import sealed
+from bindings.services.keep import ladder
 from bindings.services.keep.doctor import Examination
 from bindings.services.tell import outbox
 from portal.ground import rls
-from portal.ground.refusals import Refusal
+from portal.ground.refusals import NotYours
+from portal.tenants.access import Actor
 from portal.tenants.models import Instance
 from providers.catalogue import REGISTRY
 from providers.types import Credential as Secret
 from providers.types import Expiry, Identity, Inspection, Quality
 
 CONFIRM_WITHIN = timedelta(minutes=10)  # product.md G25
-CONFIRM_HANDOFF_WITHIN = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +55,12 @@ class Proven:
 
 
 def expiry_of(proven: Proven, stated: date | None) -> Expiry:
-    """The end the host told, or else the one a person stated: 00:00 UTC of that date."""
+    """The end the host told, or else the one a person stated."""
     told = proven.inspection.expiry
     if told.quality is Quality.UNKNOWN and proven.secret.expiry.quality is not Quality.UNKNOWN:
         told = proven.secret.expiry
     if told.quality is Quality.UNKNOWN and stated is not None:
-        return Expiry(datetime.combine(stated, time(), UTC), Quality.STATED)
+        return Expiry(ends.deadline(stated), Quality.STATED)
     return told
 
 
@@ -72,15 +73,25 @@ def live_binding(instance: Instance, provider: str) -> Binding | None:
     )
 
 
-def already_bound(binding: Binding) -> Refusal:
-    """The refusal of a second account."""
-    spec = REGISTRY[binding.provider].spec
-    return Refusal(
-        f"{spec.prefix}-DUP-01",
-        platform=spec.label,
-        login=binding.account_login,
-        extra={"binding": binding.public_id},
+def lock(binding: Binding) -> Binding:
+    """The row of a live binding, held until the transaction ends. Needs an open scope. Raises
+    NotYours when it has ended."""
+    row: Binding | None = (
+        Binding.objects.of(binding.tenant_id)
+        .select_for_update(of=("self",))
+        .select_related("host", "instance")
+        .filter(pk=binding.pk, unbound_at=None)
+        .first()
     )
+    if row is None:
+        raise NotYours
+    return row
+
+
+def already_bound(binding: Binding) -> problems.AlreadyBound:
+    """The refusal of a second account."""
+    prefix = REGISTRY[binding.provider].spec.prefix
+    return problems.AlreadyBound(prefix, login=binding.account_login, binding=binding.public_id)
 
 
 def new_binding(
@@ -94,9 +105,11 @@ def new_binding(
 ) -> Binding:
     """Store a new binding; live at once, or pending for as long as `pending_for`.
 
-    Needs an open scope. Raises Refusal *-DUP-01 when another one is live.
+    Needs an open scope. Raises Refusal *-DUP-01 when another one is live, NotYours when the
+    instance was closed meanwhile.
     """
-    _keep_host(proven.host)
+    _still_open(instance)
+    proven = replace(proven, host=_kept(proven.host))
     binding = _row(actor, instance, proven, now, pending_for)
     waits = pending_for is not None
     due = _learn(binding, proven, expiry, now, waits=waits, generation=1)
@@ -105,9 +118,9 @@ def new_binding(
             binding.save(force_insert=True)
     except IntegrityError:
         first = live_binding(instance, proven.host.provider)
-        if first is None:
-            raise
-        raise already_bound(first) from None
+        if first is not None:
+            raise already_bound(first) from None
+        binding.save(force_insert=True)  # it was unbound a moment ago
     _credential(binding, proven, expiry, now).save(force_insert=True)
     Schedule.objects.create(
         binding=binding, host_id=proven.host.pk, next_check_at=due, checked_at=now
@@ -123,7 +136,7 @@ def renew(
 ) -> Binding:
     """Replace the credential of a binding in place: id, hooks and triggers stay.
 
-    Needs an open scope. The caller has compared the account.
+    Needs an open scope. The caller has locked the row and compared the account.
     """
     row = Credential.objects.of(binding.tenant_id).select_for_update().get(pk=binding.pk)
     row.generation += 1
@@ -134,6 +147,7 @@ def renew(
     binding.version += 1
     binding.save()
     Schedule.objects.filter(pk=binding.pk).update(next_check_at=due, checked_at=now, failures=0)
+    ladder.forget(binding, now)
     keep_check(binding, proven.examination, cause="bind", now=now)
     outbox.tell(event, binding=binding, actor=actor.event(), at=now)
     return binding
@@ -141,12 +155,11 @@ def renew(
 
 def keep_check(binding: Binding, found: Examination, *, cause: str, now: datetime) -> Check:
     """Keep the ladder that was climbed, for the page and the API."""
-    outcome = "failed" if not found.ok else "warn" if found.warned else "ok"
     return Check.objects.create(
         tenant_id=binding.tenant_id,
         binding=binding,
         cause=cause,
-        status=outcome,
+        status=found.outcome,
         started_at=now,
         finished_at=now,
         ms=found.ms,
@@ -156,13 +169,20 @@ def keep_check(binding: Binding, found: Examination, *, cause: str, now: datetim
     )
 
 
-def _keep_host(host: CodeHost) -> None:
+def _still_open(instance: Instance) -> None:
+    """Held until the commit, so that nobody closes the instance beside it."""
+    rows = Instance.objects.of(instance.tenant_id).select_for_update(no_key=True)
+    if rows.filter(pk=instance.pk, closed_at=None).first() is None:
+        raise NotYours
+
+
+def _kept(host: CodeHost) -> CodeHost:
+    """The stored row of a host. Of two first binds of one server at once the second finds what the
+    first has made."""
     if not host._state.adding:
-        return
-    # Two first binds of one server at once: the second finds what the first has made.
+        return host
     CodeHost.objects.bulk_create([host], ignore_conflicts=True)
-    stored = CodeHost.objects.get(owner=host.owner, provider=host.provider, base_url=host.base_url)
-    host.pk, host._state.adding = stored.pk, False
+    return CodeHost.objects.get(owner=host.owner, provider=host.provider, base_url=host.base_url)
 
 
 def _row(
@@ -191,20 +211,18 @@ def _learn(
 ) -> datetime | None:
     """Take over what the ladder proved: a new proof clears every old doubt. Returns the time of
     the next check."""
-    inspection = proven.inspection
-    identity = inspection.identity
-    binding.account_id, binding.account_login = identity.id, identity.login
-    binding.account_name, binding.account_url = identity.name or "", identity.web_url or ""
-    binding.robot, binding.username = identity.bot, identity.login
-    binding.clone_username = proven.secret.clone_username
-    binding.organization = proven.secret.organization
+    inspection, secret = proven.inspection, proven.secret
+    binding.take_identity(inspection.identity)
+    binding.username = binding.account_login
+    binding.clone_username = secret.clone_username
+    binding.organization = inspection.organization or secret.organization
     binding.mode = proven.mode
     binding.expires_at, binding.quality = expiry.at, expiry.quality
     binding.stated_by = proven.stated_by if expiry.quality is Quality.STATED else ""
-    binding.renews = bool(proven.secret.refresh_token)
+    binding.renews = bool(secret.refresh_token)
     binding.proofs = dict(proven.examination.abilities)
     binding.repositories_seen = proven.examination.repositories_seen
-    facts = keep_facts.of(binding, generation=generation, access_until=proven.secret.expiry.at)
+    facts = keep_facts.of(binding, generation=generation, access_until=secret.expiry.at)
     first = state.begin(facts, replace(inspection, expiry=expiry), now, waits=waits)
     keep_facts.apply(binding, first.facts)
     binding.why_facts, binding.reach_facts = {}, {}
@@ -223,4 +241,4 @@ def _fill(row: Credential, proven: Proven, expiry: Expiry, now: datetime) -> Non
     end = proven.secret.expiry if proven.secret.refresh_token else expiry
     scopes = inspection.scopes if inspection.scopes is not None else proven.secret.scopes
     sealed.put(row, replace(proven.secret, expiry=end, scopes=scopes), now=now)
-    row.token_id, row.token_name = inspection.token_id, inspection.token_name
+    row.token_id, row.token_name = inspection.token_id[:100], inspection.token_name[:200]

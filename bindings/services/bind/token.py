@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 
 from django.utils import timezone
-from portal.tenants.access import Actor
+from django.utils.translation import gettext as _
 
+from bindings import expiry
 from bindings.models import Binding
 from bindings.models.bindings import Kind
 from bindings.services.bind import hosts, store
@@ -18,11 +19,15 @@ from bindings.services.keep import doctor
 from bindings.services.keep.doctor import Examination, Hint, Question
 from portal.ground import rls
 from portal.ground.refusals import Refusal
+from portal.tenants.access import Actor
 from portal.tenants.models import Instance, Tenant
 from providers.catalogue import REGISTRY
 from providers.types import Credential, Method
 
 LONGEST_END = timedelta(days=3660)
+# What is stored and shown as it was typed: a token pasted into the wrong field must not be.
+_SHOWN = ("host", "base_url", "username", "organization", "clone_username")
+_TELLING = 8  # letters; anything shorter is no token (product.md G41)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +69,7 @@ def test(*, tenant: Tenant, instance: Instance | None, ask: TokenAsk) -> Tested:
     Raises Refusal for what is wrong with the form itself; what the far end does is in the answer.
     """
     _check_form(tenant, instance, ask)
-    found = hosts.find(tenant=tenant, provider=ask.provider, address=ask.base_url, host=ask.host)
-    return Tested(doctor.examine(_question(ask, found), now=timezone.now()), found)
+    return _climb(tenant, ask)
 
 
 def bind(
@@ -82,7 +86,7 @@ def bind(
         first = store.live_binding(instance, ask.provider)
     if first is not None:
         raise store.already_bound(first)
-    tested = test(tenant=instance.tenant, instance=instance, ask=ask)
+    tested = _climb(instance.tenant, ask)
     if not tested.examination.ok:
         raise refusal_of(tested.examination, tested.found.host)
     proven = Proven(
@@ -94,14 +98,13 @@ def bind(
         labels=labels,
         stated_by=actor.name,
     )
-    now = timezone.now()
     with rls.tenant(instance.tenant_id):
         binding = store.new_binding(
             actor=actor,
             instance=instance,
             proven=proven,
             expiry=store.expiry_of(proven, ask.expires_on),
-            now=now,
+            now=timezone.now(),
         )
     return Bound(binding, tested.hints)
 
@@ -125,18 +128,25 @@ def _check_form(tenant: Tenant, instance: Instance | None, ask: TokenAsk) -> Non
         raise Refusal("X-FORM-03", field="provider", why=f"{spec.label} is bound by authorization")
     check_end(ask.expires_on, prefix=spec.prefix, now=timezone.now())
     for name in spec.requires:
-        if not getattr(ask, {"address": "base_url"}.get(name, name)):
+        if not getattr(ask, name):
             raise Refusal("X-FORM-01", field=name)
+    for name in _SHOWN:
+        if len(ask.token) >= _TELLING and ask.token.strip() in getattr(ask, name):
+            raise Refusal("X-FORM-03", field=name, why=_("this is the token"))
+
+
+def _climb(tenant: Tenant, ask: TokenAsk) -> Tested:
+    found = hosts.find(tenant=tenant, provider=ask.provider, address=ask.base_url, host=ask.host)
+    return Tested(doctor.examine(_question(ask, found), now=timezone.now()), found)
 
 
 def _question(ask: TokenAsk, found: hosts.Found) -> Question:
-    stated = datetime.combine(ask.expires_on, time(), UTC) if ask.expires_on else None
     return Question(
         host=found.host,
         secret=_secret(ask),
         mode=ask.mode,
         username=ask.username.strip(),
-        stated_end=stated,
+        stated_end=expiry.deadline(ask.expires_on) if ask.expires_on else None,
     )
 
 

@@ -4,33 +4,38 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.utils import timezone
 
-from bindings import state
+from bindings import problems, state
 from bindings.models import Binding, Credential, Ending, Schedule
 from bindings.models.bindings import Kind
+from bindings.services.bind import store
 from bindings.services.custody import sealed
 from bindings.services.custody.use import provider_at
 from bindings.services.tell import outbox
-from portal.ground import rls
-from portal.ground.refusals import NotYours, Refusal
+from portal.ground import jobs, rls
+from portal.ground.refusals import Refusal
 from portal.tenants.access import Actor
 from providers.catalogue import REGISTRY
-from providers.errors import NotSupported, ProviderError, TokenRejected
+from providers.errors import MissingScope, NotSupported, ProviderError, TokenRejected
 from providers.types import Can
 from providers.types import Credential as Secret
 
 CLEAN_FOR = timedelta(days=7)  # product.md G29
 RECEIPT_FOR = timedelta(days=30)
+IN_USE = timedelta(days=30)  # since the last use
 TRIGGERS_KEPT_DAYS = 30
+LEASE = timedelta(minutes=5)  # of one ending, while the host is asked
 _PAUSES = (1, 5, 30, 120, 360)  # minutes between tries; the last one repeats
+_PENDING = "pending"
 
 
 def impact(binding: Binding) -> dict[str, Any]:
     """What stops when this binding ends, and what will be done at the host. Needs a scope."""
     can_revoke = Can.REVOKE in REGISTRY[binding.provider].spec.capabilities
-    in_use = binding.used_at is not None and timezone.now() - binding.used_at < RECEIPT_FOR
+    in_use = binding.used_at is not None and timezone.now() - binding.used_at < IN_USE
     return {
         "in_use": in_use,
         "confirm": binding.account_login if in_use else None,
@@ -68,21 +73,17 @@ def unbind(
     """
     now = timezone.now()
     with rls.tenant(binding.tenant_id):
-        row = (
-            Binding.objects.of(binding.tenant_id)
-            .select_for_update(of=("self",))
-            .select_related("host", "instance")
-            .filter(pk=binding.pk, unbound_at=None)
-            .first()
-        )
-        if row is None:
-            raise NotYours
+        row = store.lock(binding)
         _may_end(actor, row, confirm)
-        wanted = row.kind == Kind.OAUTH if revoke is None else revoke
+        # What nobody confirmed was never bound: what was minted for us goes, and nobody is told.
+        unconfirmed = row.status == state.Status.PENDING
+        wanted = unconfirmed or (row.kind == Kind.OAUTH if revoke is None else revoke)
         ending = _begin(actor, row, revoke=wanted, now=now)
-        outbox.tell(
-            "binding.unbound", binding=row, actor=actor.event(), at=now, reason=reason or None
-        )
+        jobs.start(jobs.Job.END_BINDINGS)
+        if not unconfirmed:
+            outbox.tell(
+                "binding.unbound", binding=row, actor=actor.event(), at=now, reason=reason or None
+            )
     return ending
 
 
@@ -102,37 +103,36 @@ def receipt(ending: Ending) -> dict[str, Any]:
     }
 
 
-def work_off(*, tenant_id: Any, binding_id: Any, now: datetime | None = None) -> None:
-    """Try what is left of one ending: revoke if that was asked for, then destroy the ciphertext."""
+def work_off(*, tenant_id: UUID, binding_id: UUID, now: datetime | None = None) -> None:
+    """Try what is left of one ending: revoke if that was asked for, then destroy the ciphertext.
+
+    Nothing happens when it is not due, or when somebody else is at it.
+    """
     now = now or timezone.now()
-    with rls.tenant(tenant_id):
-        ending = (
-            Ending.objects.of(tenant_id)
-            .select_related("binding__host")
-            .filter(pk=binding_id, finished_at=None)
-            .first()
-        )
-        if ending is None:
-            return
-        credential = Credential.objects.of(tenant_id).filter(pk=binding_id).first()
-        secret = _opened(credential, ending.binding)
-    over = now >= ending.give_up_at
+    ending = _take_up(tenant_id, binding_id, now)
+    if ending is None:
+        return
     steps = [dict(step) for step in ending.steps]
+    over = now >= ending.give_up_at
     for step in steps:
-        if step["status"] == "pending" and step["action"] == "revoke_credential":
-            _revoke(step, ending.binding, secret, over=over)
-    waiting = any(s["status"] == "pending" for s in steps if s["action"] != "erase_credential")
+        if step["action"] == "revoke_credential" and step["status"] == _PENDING:
+            _revoke(step, ending.binding, over=over)
+    done = all(step["status"] != _PENDING for step in steps if step["action"] != "erase_credential")
     with rls.tenant(tenant_id):
-        if not waiting or over:
-            _erase(steps, credential)
-            ending.finished_at = now
-        pause = _PAUSES[min(ending.attempts, len(_PAUSES) - 1)]
-        ending.steps, ending.attempts = steps, ending.attempts + 1
-        ending.next_try_at = now + timedelta(minutes=pause)
-        ending.save()
+        mine = Ending.objects.of(tenant_id).filter(pk=binding_id, attempts=ending.attempts)
+        if mine.select_for_update().first() is None:
+            return  # it took longer than its lease, and somebody else went on
+        if done:
+            _erase(steps, ending)
+        pause = timedelta(minutes=_PAUSES[min(ending.attempts, len(_PAUSES)) - 1])
+        mine.update(
+            steps=steps,
+            next_try_at=min(now + pause, max(ending.give_up_at, now)),
+            finished_at=now if done else None,
+        )
 
 
-def due(now: datetime) -> list[tuple[Any, Any]]:
+def due(now: datetime) -> list[tuple[UUID, UUID]]:
     """(tenant, binding) of the endings whose next try has come."""
     with rls.fleet("endings that are due"):
         rows = Ending.objects.filter(finished_at=None, next_try_at__lte=now)
@@ -141,7 +141,7 @@ def due(now: datetime) -> list[tuple[Any, Any]]:
 
 def _may_end(actor: Actor, row: Binding, confirm: str) -> None:
     if row.kind == Kind.PLATFORM and actor.kind != "operator":
-        raise Refusal(f"{REGISTRY[row.provider].spec.prefix}-LOCK-01")
+        raise Refusal(f"{problems.prefix_of(row.provider)}-LOCK-01")
     wanted = impact(row)["confirm"]
     if wanted and confirm != wanted:
         raise Refusal("X-CONFIRM-01", field="confirm", extra={"confirm": wanted}, confirm=wanted)
@@ -152,14 +152,13 @@ def _begin(actor: Actor, row: Binding, *, revoke: bool, now: datetime) -> Ending
     row.version += 1
     row.save(update_fields=["unbound_at", "unbound_by_name", "version"])
     Schedule.objects.filter(pk=row.pk).update(next_check_at=None)
-    pending = row.status == state.Status.PENDING
     return Ending.objects.create(
         binding=row,
         tenant_id=row.tenant_id,
         by={k: v for k, v in actor.event().items() if k in ("kind", "id", "name")},
         steps=[
-            _item("revoke_credential", "pending" if revoke or pending else "skipped"),
-            _item("erase_credential", "pending"),
+            _item("revoke_credential", _PENDING if revoke else "skipped"),
+            _item("erase_credential", _PENDING),
         ],
         next_try_at=now,
         give_up_at=now + CLEAN_FOR,
@@ -170,36 +169,58 @@ def _item(action: str, status: str) -> dict[str, Any]:
     return {"action": action, "status": status, "detail": None, "url": None}
 
 
-def _opened(credential: Credential | None, binding: Binding) -> Secret | None:
-    if credential is None:
-        return None
-    try:
-        return sealed.secret_of(credential, binding)
-    except sealed.Undecryptable:
-        return None
+def _take_up(tenant_id: UUID, binding_id: UUID, now: datetime) -> Ending | None:
+    """Lease an ending, so that of two workers only one asks the host; `attempts` is the fence."""
+    with rls.tenant(tenant_id):
+        ending = (
+            Ending.objects.of(tenant_id)
+            .select_for_update(of=("self",), skip_locked=True)
+            .select_related("binding__host")
+            .filter(pk=binding_id, finished_at=None, next_try_at__lte=now)
+            .first()
+        )
+        if ending is not None:
+            ending.attempts = min(ending.attempts + 1, 30_000)
+            ending.next_try_at = now + LEASE
+            ending.save(update_fields=["attempts", "next_try_at"])
+    return ending
 
 
-def _revoke(step: dict[str, Any], binding: Binding, secret: Secret | None, *, over: bool) -> None:
-    page = REGISTRY[binding.provider].token_page(binding.host.base_url, "")
-    if secret is None:
-        step.update(status="manual", url=page or None)
-        return
+def _revoke(step: dict[str, Any], binding: Binding, *, over: bool) -> None:
     try:
-        provider_at(binding.host, secret).revoke()
+        secret = _opened(binding)
+        if secret is not None:
+            provider_at(binding.host, secret).revoke()
     except TokenRejected:
-        step["status"] = "done"  # dead already
-    except NotSupported:
-        step.update(status="manual", url=page or None)
+        secret = None  # dead already
+    except sealed.Undecryptable as shut:
+        # Without its key it may open later; damaged, it never will.
+        _leave_to_a_person(step, binding, over=over or not shut.missing)
+        return
+    except (NotSupported, MissingScope):
+        _leave_to_a_person(step, binding, over=True)
+        return
     except ProviderError:
-        if over:
-            step.update(status="manual", url=page or None)
-    else:
-        step["status"] = "done"
+        _leave_to_a_person(step, binding, over=over)
+        return
+    step["status"] = "done"
 
 
-def _erase(steps: list[dict[str, Any]], credential: Credential | None) -> None:
-    if credential is not None:
-        credential.delete()
+def _leave_to_a_person(step: dict[str, Any], binding: Binding, *, over: bool) -> None:
+    """Name the page where it is done by hand; `over`: trying again is of no use."""
+    if over:
+        page = REGISTRY[binding.provider].token_page(binding.host.base_url, "")
+        step.update(status="manual", url=page or None)
+
+
+def _opened(binding: Binding) -> Secret | None:
+    with rls.tenant(binding.tenant_id):
+        row = Credential.objects.of(binding.tenant_id).filter(pk=binding.pk).first()
+    return None if row is None else sealed.secret_of(row, binding)
+
+
+def _erase(steps: list[dict[str, Any]], ending: Ending) -> None:
+    Credential.objects.of(ending.tenant_id).filter(pk=ending.pk).delete()
     for step in steps:
         if step["action"] == "erase_credential":
             step["status"] = "done"

@@ -25,6 +25,7 @@ from providers.errors import BadAnswer, ProviderError
 from providers.types import Access, Profile
 
 PAGES = 200  # per listing (security.md 6)
+_VISIBLE = frozenset({"private", "internal", "public"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +192,9 @@ def _value(raw: Mapping[str, Any]) -> types.Repository:
 
 
 def _offered(host: CodeHost, row: types.Repository) -> bool:
-    """Under `seed` repositories of organizations are left out (product.md R9.2)."""
-    return not (_strict(host) and row.owner_is_person is False)
+    """Under `seed` GitHub's repositories of organizations are left out (product.md R9.2)."""
+    limited = REGISTRY[host.provider].spec.seed_wants_persons and _strict(host)
+    return not (limited and row.owner_is_person is False)
 
 
 def _strict(host: CodeHost) -> bool:
@@ -246,12 +248,12 @@ def _remember(binding: Binding, rows: Sequence[types.Repository]) -> None:
             tenant_id=binding.tenant_id,
             instance_id=binding.instance_id,
             host_id=binding.host_id,
-            remote_id=row.id,
+            remote_id=row.id[:200],
             path=row.path[:1000],
             clone_url=row.clone_url[:1500],
             web_url=row.web_url[:1500],
             default_branch=(row.default_branch or "")[:300],
-            visibility=row.visibility,
+            visibility=row.visibility if row.visibility in _VISIBLE else "private",
             archived=row.archived,
             seen_at=now,
         )
@@ -292,5 +294,6 @@ def _known(binding: Binding, key: str) -> Repository | None:
     return (
         Repository.objects.of(binding.tenant_id)
         .filter(which, instance_id=binding.instance_id, host_id=binding.host_id)
+        .order_by("-seen_at")  # of two that had one path, the one that has it now
         .first()
     )

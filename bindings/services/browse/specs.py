@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.utils.translation import gettext_lazy as _
 
 from bindings.models import CodeHost
 from providers.catalogue import REGISTRY
-from providers.types import Can, Method, Profile, Spec
+from providers.types import Can, Method, Profile
+from providers.types import Spec as Spec  # faces name it, and may not import providers
 
 ORDER = ("github", "gitlab", "gitee", "bitbucket", "codearts", "codeup", "gitea")
 LABELS = {
@@ -23,6 +25,26 @@ LABELS = {
 }
 """The seven platforms people see, in the fixed order of `api.md` 3.1; a platform without an
 adapter is shown as not offered."""
+PLACES = {
+    "github": "github.com",
+    "gitlab": _("GitLab.com or your own server"),
+    "gitee": "gitee.com",
+    "bitbucket": "bitbucket.org",
+    "codearts": "Huawei DevCloud",
+    "codeup": "Alibaba Cloud",
+    "gitea": _("your own server"),
+}
+"""Where each platform is found, for a row that is not bound yet."""
+VERSIONS = {
+    "github": _("github.com, GHE.com and Enterprise Server"),
+    "gitlab": _("All versions, hosted or on your own server"),
+    "gitee": _("Hosted service"),
+    "bitbucket": _("Cloud, all versions"),
+    "codearts": _("Hosted service"),
+    "codeup": _("All versions"),
+    "gitea": _("Gitea and Forgejo on your own server"),
+}
+"""The versions of each platform that can be bound (product.md R2.2 to R2.8)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +116,27 @@ def takes_address(provider: str) -> bool:
     """May a tenant type the address of its own server?"""
     kind = REGISTRY.get(provider)
     return kind is not None and Can.TYPED_ADDRESS in kind.spec.capabilities
+
+
+def consent_words(provider: str, consent: Consent) -> list[tuple[str, str]]:
+    """What will be asked for at the platform, and why, in the active language."""
+    reasons = SCOPES_ASKED.get(provider, {})
+    return [(scope, str(reasons.get(scope, ""))) for scope in consent.scopes]
+
+
+SCOPES_ASKED = {
+    "github": {
+        "repo": _(
+            "Read and clone private repositories. GitHub has no read-only version for OAuth apps."
+            " We never push."
+        ),
+        "admin:repo_hook": _(
+            "Add and remove our build webhook, only where you turn on automatic builds."
+        ),
+        "read:org": _("See which organizations you belong to, so that their repositories appear."),
+    },
+    "gitlab": {
+        "api": _("Read your repositories, clone them, and set the webhook that starts builds."),
+    },
+}
+"""Platform → scope → why we ask for it (`ux/spec.md` 5.5)."""

@@ -3,33 +3,48 @@
 from __future__ import annotations
 
 import os
-from functools import lru_cache
 from urllib.parse import urlsplit
 
+import structlog
 from django.conf import settings
 
 from bindings.models import CodeHost
 from bindings.services.custody import sealed
+from bindings.services.custody.sealed import Undecryptable
 from providers.http import Door
 from providers.types import Host, Profile, Rules
 
+log = structlog.get_logger(__name__)
+
+_doors: dict[int, Door] = {}  # process id → its door: a fork inherits the dictionary, not the door
+
 
 def door() -> Door:
-    """The Door of this process. Made on first use, so that every fork has its own."""
-    return _door(os.getpid())
+    """The Door of this process: the installed one, else one made on first use."""
+    known = _doors.get(os.getpid())
+    return known or _doors.setdefault(os.getpid(), _made())
 
 
-@lru_cache(maxsize=1)
-def _door(_pid: int) -> Door:
-    return Door(threads=settings.MOORING_SWEEP_THREADS)
+def install(made: Door) -> None:
+    """Use `made` in this process from now on. The former one is its owner's to close."""
+    _doors[os.getpid()] = made
+
+
+def _made() -> Door:
+    return Door(
+        threads=settings.MOORING_SWEEP_THREADS,
+        user_agent=f"Mooring/{settings.MOORING_VERSION}",
+        trusted=settings.MOORING_CA_BUNDLE,
+    )
 
 
 def rules_for(host: CodeHost) -> Rules:
     """What an operator set for this host, over the server's profile."""
     profile = Profile(host.profile or settings.MOORING_PROFILE)
+    opened = (*host.private_cidrs, *settings.MOORING_ALLOW_CIDRS)
     return Rules(
         profile=profile,
-        private=tuple(host.private_cidrs) if profile is Profile.EXTENDED else (),
+        private=opened if profile is Profile.EXTENDED else (),
         ca_bundle=host.ca_bundle if profile is Profile.EXTENDED else "",
         proxy=host.proxy_url or settings.MOORING_EGRESS_PROXY,
         sandbox=sandbox_origin(),
@@ -46,9 +61,23 @@ def sandbox_origin() -> tuple[str, int] | None:
 
 def host_value(host: CodeHost) -> Host:
     """The host as providers know it, with its OAuth client. Raises Undecryptable."""
+    return _value(host, sealed.client_secret(host))
+
+
+def host_for_accounts(host: CodeHost) -> Host:
+    """The same for calls that an account's own token carries: when the app's secret does not open,
+    they go on without it, and what does need the app is refused by the host as a wrong app."""
+    try:
+        return host_value(host)
+    except Undecryptable:
+        log.error("the client secret of a host does not open", host=host.slug)
+        return _value(host, "")
+
+
+def _value(host: CodeHost, client_secret: str) -> Host:
     return Host(
         base_url=host.base_url,
         api_url=host.api_url,
         client_id=host.client_id,
-        client_secret=sealed.client_secret(host),
+        client_secret=client_secret,
     )

@@ -1,11 +1,13 @@
-"""Re-encryption under the active key: in batches, by compare-and-set, resumable at any point."""
+"""Re-encryption under the active key: in batches, resumable at any point."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from uuid import UUID
 
-from django.db.models import Count, Q
+from django.db.models import Count
 
 from bindings import vault
 from bindings.models import CodeHost, Credential
@@ -19,68 +21,114 @@ _FIELDS = {
     "previous_access": ACCESS,
     "previous_refresh": REFRESH,
 }
+_NONE = UUID(int=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one transaction did: rows now under the active key, and rows that do not open."""
+
+    moved: int
+    closed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of the ring, or one that rows ask for; never the key itself. Without rows, and not
+    active, it can be retired."""
+
+    id: str
+    rows: int
+    active: bool
+    known: bool
+
+
+def table() -> list[Key]:
+    """The keys of the ring in their order, then those that are missing from it. Opens the fleet's
+    scope."""
+    counted = rows_by_key()
+    ring = list(vault.ring().keys)
+    missing = sorted(set(counted) - set(ring))
+    return [
+        Key(id=key, rows=counted.get(key, 0), active=key == vault.ring().active, known=key in ring)
+        for key in [*ring, *missing]
+    ]
+
+
+def known() -> list[str]:
+    """The ids of the keys that are in the ring, the active one first."""
+    return list(vault.ring().keys)
 
 
 def rows_by_key() -> dict[str, int]:
     """How many sealed rows there are under each key id. Opens the fleet's scope."""
     with rls.fleet("rows per key"):
         counted = Credential.objects.exclude(access=None).values_list("key_id")
-        found = dict(counted.annotate(n=Count("pk")).order_by("key_id"))
-        for host in CodeHost.objects.exclude(client_secret=None).only("client_secret"):
-            key = host.client_secret.key_id
-            found[key] = found.get(key, 0) + 1
-    return found
+        found = Counter(dict(counted.annotate(n=Count("pk")).order_by("key_id")))
+        hosts = CodeHost.objects.exclude(client_secret=None).only("client_secret")
+        found.update(host.client_secret.key_id for host in hosts)
+    return dict(found)
 
 
-def reseal(*, batch: int = 500) -> Iterator[tuple[int, int]]:
-    """Move everything to the active key; yields (moved, left closed) after each batch.
+def reseal(*, size: int = 500) -> Iterator[Batch]:
+    """Move everything to the active key, `size` rows in a transaction.
 
-    Each batch is one transaction. A row that does not open stays as it is, and is counted.
-    Killed at any point, it goes on where it was when it is called again.
+    A row that does not open stays as it is. Rows that somebody holds are passed by and met again
+    in the next pass; a pass that moves nothing is the last. Killed at any point, it goes on where
+    it was when it is called again.
     """
-    active = vault.ring.active
-    closed: set[UUID] = set()
+    moved = True
+    while moved:
+        moved = False
+        for batch in _credentials(size):
+            moved = moved or batch.moved > 0
+            yield batch
+    yield from _hosts()
+
+
+def _credentials(size: int) -> Iterator[Batch]:
+    """One pass in the order of the keys, so that closed rows are read once a pass."""
+    active, after = vault.ring().active, _NONE
     while True:
         with rls.fleet("re-encrypt credentials"):
             rows = list(
                 Credential.objects.select_for_update(skip_locked=True)
-                .filter(~Q(key_id=active), access__isnull=False)
-                .exclude(pk__in=closed)
-                .order_by("pk")[:batch]
+                .filter(pk__gt=after, access__isnull=False)
+                .exclude(key_id=active)
+                .order_by("pk")[:size]
             )
-            moved = sum(_moved(row, active, closed) for row in rows)
-        if rows:
-            yield moved, len(rows) - moved
-        if len(rows) < batch:
-            break
-    yield from _reseal_hosts(active)
+            moved = sum(_moved(row, active) for row in rows)
+        if not rows:
+            return
+        after = rows[-1].pk
+        yield Batch(moved, len(rows) - moved)
 
 
-def _moved(row: Credential, active: str, closed: set[UUID]) -> int:
+def _moved(row: Credential, active: str) -> bool:
     try:
         fresh = {name: _again(getattr(row, name), place, row.pk) for name, place in _FIELDS.items()}
     except Undecryptable:
-        closed.add(row.pk)
-        return 0
+        return False
     for name, sealed in fresh.items():
         setattr(row, name, sealed)
     row.key_id = active
     row.save(update_fields=[*fresh, "key_id"])
-    return 1
+    return True
 
 
-def _again(sealed: Sealed | None, field: str, row: object) -> Sealed | None:
+def _again(sealed: Sealed | None, field: str, row: UUID) -> Sealed | None:
     if sealed is None:
         return None
-    where = f"{field}:{row}"
+    where = vault.place(field, row)
     return vault.seal(vault.open_sealed(sealed, where), where)
 
 
-def _reseal_hosts(active: str) -> Iterator[tuple[int, int]]:
+def _hosts() -> Iterator[Batch]:
+    """Operators' app secrets: few, so one transaction."""
     moved = closed = 0
     with rls.fleet("re-encrypt client secrets"):
         for host in CodeHost.objects.select_for_update().exclude(client_secret=None):
-            if host.client_secret.key_id == active:
+            if host.client_secret.key_id == vault.ring().active:
                 continue
             try:
                 host.client_secret = _again(host.client_secret, CLIENT, host.pk)
@@ -90,4 +138,4 @@ def _reseal_hosts(active: str) -> Iterator[tuple[int, int]]:
             host.save(update_fields=["client_secret"])
             moved += 1
     if moved or closed:
-        yield moved, closed
+        yield Batch(moved, closed)

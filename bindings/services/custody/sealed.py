@@ -13,6 +13,7 @@ from providers.types import Expiry, Method, Quality
 
 __all__ = [
     "Undecryptable",
+    "client_fingerprint",
     "client_secret",
     "open_access",
     "put",
@@ -38,23 +39,24 @@ def put(row: Credential, secret: Secret, *, now: datetime) -> None:
     """Write `secret` into the (unsaved) columns of `row`. The row's key has to be known."""
     row.access = _seal(secret.token, ACCESS, row.binding_id)
     row.refresh = _seal(secret.refresh_token, REFRESH, row.binding_id)
-    row.key_id = vault.ring.active
+    row.key_id = vault.ring().active
     row.fingerprint = vault.fingerprint(secret.token)
-    row.scopes = None if secret.scopes is None else sorted(secret.scopes)
+    row.scopes = None if secret.scopes is None else sorted(s[:100] for s in secret.scopes)
     row.expires_at, row.quality = secret.expiry.at, secret.expiry.quality
     row.refresh_expires_at = secret.refresh_expires_at
     row.issued_at = now
 
 
-def open_access(ciphertext: bytes, row: UUID) -> str:
-    """The access token of a row whose columns came from a plain statement. Raises Undecryptable."""
-    return _open(Sealed(ciphertext), ACCESS, row)
+def open_access(ciphertext: bytes | None, row: UUID) -> str:
+    """The access token of a row whose columns came from a plain statement. Raises Undecryptable,
+    also where there is none: an empty token is never sent."""
+    return vault.open_sealed(Sealed(ciphertext or b""), vault.place(ACCESS, row))
 
 
 def secret_of(row: Credential, binding: Binding) -> Secret:
     """The opened credential of a binding. Raises Undecryptable."""
     return Secret(
-        token=_open(row.access, ACCESS, row.binding_id),
+        token=open_access(row.access.ciphertext if row.access else None, row.binding_id),
         refresh_token=_open(row.refresh, REFRESH, row.binding_id),
         username=binding.username,
         clone_username=binding.clone_username,
@@ -85,3 +87,9 @@ def unseal_shortly(ciphertext: bytes, key: UUID) -> str:
 def client_secret(host: CodeHost) -> str:
     """The opened OAuth client secret of a host, "" if it has none. Raises Undecryptable."""
     return _open(host.client_secret, CLIENT, host.pk)
+
+
+def client_fingerprint(host: CodeHost) -> str:
+    """The fingerprint of a host's OAuth client secret, "" if it has none. Raises Undecryptable."""
+    secret = client_secret(host)
+    return vault.fingerprint(secret) if secret else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
@@ -12,68 +13,113 @@ from django.utils import timezone
 from bindings import state
 from bindings.models import Binding, CodeHost, Credential, Schedule, facts
 from bindings.services.custody import sealed
-from bindings.services.custody.door import door, host_value, rules_for
+from bindings.services.custody.door import door, host_for_accounts, rules_for
 from portal.ground import rls
+from portal.ground.refusals import NotYours, Refusal
 from providers.base import Provider
 from providers.catalogue import connect
 from providers.errors import TokenRejected
+from providers.http import Door
 from providers.types import Credential as Secret
 
 log = structlog.get_logger(__name__)
+
+ERRAND = 60.0
+"""Seconds for all calls of one use together: a whole listing (security.md 6)."""
+_STAMP_EVERY = timedelta(minutes=1)
 
 
 class TransactionOpen(RuntimeError):
     """A code host was about to be asked inside a transaction: a bug, never a user's mistake."""
 
 
-def provider_at(host: CodeHost, secret: Secret) -> Provider:
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An opened credential, and which of its binding's it is: an answer is only about that one."""
+
+    secret: Secret
+    generation: int
+
+
+def provider_at(host: CodeHost, secret: Secret, *, through: Door | None = None) -> Provider:
     """An account at `host` by a secret that may not be stored yet. Raises TransactionOpen."""
     if rls.is_open():
         raise TransactionOpen("close the scope before asking a code host")
-    return connect(host.provider, host_value(host), secret, door=door(), rules=rules_for(host))
+    way = through or door()
+    return connect(host.provider, host_for_accounts(host), secret, door=way, rules=rules_for(host))
 
 
 @contextmanager
 def use(binding: Binding, *, why: str) -> Iterator[Provider]:
-    """The account of a binding, for as long as the block runs.
+    """The account of a binding, for as long as the block runs, at most a minute.
 
     Left normally, the binding counts as used and as checked: its next check moves ahead. A
     TokenRejected pulls the next check to now and travels on. `why` names the journey in the log.
-    Raises Undecryptable, TransactionOpen.
+    Raises Refusal X-STATE-01 for a binding that cannot be used now, NotYours for one that has
+    ended, Undecryptable, TransactionOpen.
     """
+    row = _row(binding)
+    usable(row.binding)
+    secret = sealed.secret_of(row, row.binding)
     log.info("credential used", binding=binding.public_id, why=why)
-    provider = provider_at(binding.host, stored_secret(binding))
+    provider = provider_at(binding.host, secret, through=door().within(ERRAND))
     try:
         yield provider
     except TokenRejected:
         _check_soon(binding)
         raise
-    _stamp_use(binding)
+    _stamp_use(row.binding)
 
 
-def stored_secret(binding: Binding) -> Secret:
-    """The opened credential of a binding. Raises Undecryptable, TransactionOpen."""
+def usable(binding: Binding) -> None:
+    """Refuse to use a binding whose credential cannot be used now: X-STATE-01."""
+    if state.Status(binding.status) not in state.USABLE:
+        word = binding.state.value
+        raise Refusal("X-STATE-01", state=word, extra={"state": word})
+
+
+def stored(binding: Binding) -> Stored:
+    """The opened credential of a live binding, whatever its verdict.
+
+    Raises NotYours when it has ended, Undecryptable, TransactionOpen.
+    """
+    row = _row(binding)
+    return Stored(sealed.secret_of(row, row.binding), row.generation)
+
+
+def _row(binding: Binding) -> Credential:
     if rls.is_open():
         raise TransactionOpen("close the scope before asking a code host")
     with rls.tenant(binding.tenant_id):
-        row = Credential.objects.of(binding.tenant_id).get(pk=binding.pk)
-        return sealed.secret_of(row, binding)
+        row = (
+            Credential.objects.of(binding.tenant_id)
+            .select_related("binding")
+            .filter(pk=binding.pk, binding__unbound_at=None)
+            .first()
+        )
+    if row is None:
+        raise NotYours
+    return row
 
 
 def _check_soon(binding: Binding) -> None:
+    """Unless a check is under way already: a host locks people out whose token it refuses often
+    (performance.md 5, trap 17)."""
+    now = timezone.now()
+    plan = Schedule.objects.filter(pk=binding.pk, next_check_at__gt=now)
     with rls.tenant(binding.tenant_id):
-        Schedule.objects.filter(pk=binding.pk).update(next_check_at=timezone.now())
+        plan.filter(binding__suspicion=0).update(next_check_at=now)
 
 
 def _stamp_use(binding: Binding) -> None:
     """At most one write a minute: a busy build system reads far more often than that."""
     now = timezone.now()
-    if binding.used_at is not None and now - binding.used_at < timedelta(minutes=1):
+    if binding.used_at is not None and now - binding.used_at < _STAMP_EVERY:
         return
     binding.used_at = now
+    plan = Schedule.objects.filter(pk=binding.pk, failures=0, next_check_at__isnull=False)
     with rls.tenant(binding.tenant_id):
         Binding.objects.of(binding.tenant_id).filter(pk=binding.pk).update(used_at=now)
-        if binding.suspicion == 0:
-            Schedule.objects.filter(pk=binding.pk, failures=0).update(
-                checked_at=now, next_check_at=state.next_check(facts.of(binding), now)
-            )
+        plan.filter(binding__suspicion=0).update(
+            checked_at=now, next_check_at=state.next_check(facts.of(binding), now)
+        )

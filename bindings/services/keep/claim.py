@@ -7,7 +7,7 @@ what another worker holds, so two sweeps never ask about the same binding at onc
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,8 +27,9 @@ BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """One binding to ask about. `shut` holds why its credential does not open, then `secret` is
-    None. `lease` is what `next_check_at` was moved to: whoever stores the answer compares it."""
+    """One binding to ask about. `secret`: the opened credential, or why it does not open. `lease`
+    is what `next_check_at` was moved to: whoever stores the answer compares it. `proofs` is the
+    stored JSON, which few answers need to have read."""
 
     binding_id: UUID
     tenant_id: UUID
@@ -36,8 +37,9 @@ class Due:
     host_id: UUID
     facts: Facts
     lease: datetime
-    secret: Credential | None = field(default=None, repr=False)
-    shut: Undecryptable | None = None
+    login: str
+    proofs: str
+    secret: Credential | Undecryptable = field(repr=False)
 
 
 _STATEMENT = """
@@ -51,7 +53,8 @@ WITH due AS (
   ) s
 ), leased AS (
   UPDATE bindings_schedule s SET next_check_at = %(lease)s
-  FROM due WHERE s.binding_id = due.binding_id
+  -- An array, because of a join the planner thinks that it is large, and reads the whole table.
+  WHERE s.binding_id = ANY (ARRAY(SELECT binding_id FROM due))
   RETURNING s.binding_id, s.failures
 )
 SELECT b.id, b.tenant_id, b.instance_id, b.host_id, leased.failures,
@@ -59,7 +62,7 @@ SELECT b.id, b.tenant_id, b.instance_id, b.host_id, leased.failures,
        b.status_since, b.why, b.before, b.before_why, b.reach_since, b.reach_why, b.reach_until,
        b.suspicion, b.refused_at, b.first_failure_at, b.expires_at, b.quality, b.renews,
        c.expires_at, b.used_at, c.access, b.username, b.clone_username, b.organization, c.scopes,
-       c.quality
+       c.quality, b.account_login, b.proofs::text
 FROM leased
 JOIN bindings_binding b ON b.id = leased.binding_id
 JOIN bindings_credential c ON c.binding_id = leased.binding_id
@@ -87,27 +90,36 @@ def claim(lanes: Mapping[UUID, int], *, now: datetime) -> list[Due]:
     return [_due(row, lease) for row in rows]
 
 
-def give_back(rows: Iterable[Due], *, now: datetime) -> None:
-    """Hand leases back that were not used, so that nobody waits ten minutes for them."""
-    ids = [row.binding_id for row in rows]
-    if not ids:
+def give_back(rows: Iterable[Due], *, at: Callable[[UUID], datetime]) -> None:
+    """Hand leases back that were not used: due again at `at(host)`, so that nobody waits ten
+    minutes for them. What was replaced or unbound meanwhile has made its own plan."""
+    given = [(row.binding_id, row.lease, at(row.host_id)) for row in rows]
+    if not given:
         return
+    keys, leases, times = zip(*given, strict=True)
     with rls.fleet("hand unused leases back"), connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE bindings_schedule SET next_check_at = %s WHERE binding_id = ANY(%s::uuid[])",
-            [now, ids],
-        )
+        cursor.execute(_GIVE_BACK, [list(keys), list(leases), list(times)])
 
 
-def hosts_with_work(now: datetime) -> list[CodeHost]:
-    """The enabled hosts that have something due."""
-    with rls.fleet("hosts with something due"):
+_GIVE_BACK = """
+UPDATE bindings_schedule s SET next_check_at = r.at
+FROM unnest(%s::uuid[], %s::timestamptz[], %s::timestamptz[]) AS r (id, lease, at)
+WHERE s.binding_id = r.id AND s.next_check_at = r.lease
+"""
+
+
+def hosts_to_ask(now: datetime) -> list[CodeHost]:
+    """The enabled hosts that may be asked now and have something due, or are away and have to be
+    probed. Opens the fleet's scope."""
+    with rls.fleet("hosts to ask"):
         return list(
             CodeHost.objects.raw(
-                "SELECT h.* FROM bindings_codehost h WHERE h.enabled AND EXISTS ("
-                " SELECT FROM bindings_schedule s"
-                " WHERE s.host_id = h.id AND s.next_check_at <= %s)",
-                [now],
+                "SELECT h.* FROM bindings_codehost h"
+                " WHERE h.enabled AND (h.ask_after IS NULL OR h.ask_after <= %(now)s)"
+                "   AND (h.weather = 'down' OR EXISTS ("
+                "     SELECT FROM bindings_schedule s"
+                "     WHERE s.host_id = h.id AND s.next_check_at <= %(now)s))",
+                {"now": now},
             )
         )
 
@@ -116,19 +128,25 @@ def hosts_with_work(now: datetime) -> list[CodeHost]:
 class Lanes:
     """How many more bindings each host may have under way now."""
 
-    limits: dict[UUID, int]
+    limits: dict[UUID, int] = field(default_factory=dict)
     under_way: Counter[UUID] = field(default_factory=Counter)
     empty: set[UUID] = field(default_factory=set)
     closed: set[UUID] = field(default_factory=set)
 
-    def places(self) -> dict[UUID, int]:
-        """Free places per host that may have more work. A host is asked for more once half of its
-        places are free, so that claims stay few."""
-        return {
-            host: limit - self.under_way[host]
-            for host, limit in self.limits.items()
-            if host not in self.empty | self.closed and self.under_way[host] * 2 <= limit
-        }
+    def places(self, most: int | None = None) -> dict[UUID, int]:
+        """Free places per host that may have more work, `most` in all. A host is asked for more
+        once half of its places are free, so that claims stay few."""
+        free: dict[UUID, int] = {}
+        for host, limit in self.limits.items():
+            if host in self.empty or host in self.closed or self.under_way[host] * 2 > limit:
+                continue
+            places = limit - self.under_way[host]
+            if most is not None:
+                places = min(places, most)
+                most -= places
+            if places > 0:
+                free[host] = places
+        return free
 
     def took(self, rows: Iterable[Due], asked: Mapping[UUID, int]) -> None:
         found = Counter(row.host_id for row in rows)
@@ -138,14 +156,11 @@ class Lanes:
     def done(self, host: UUID) -> None:
         self.under_way[host] -= 1
 
+    def busy(self) -> bool:
+        return any(self.under_way.values())
+
     def finished(self) -> bool:
         return set(self.limits) <= self.empty | self.closed
-
-
-def waiting(lanes: Lanes) -> Iterator[None]:
-    """Say "nothing to ask just now" until a place is free."""
-    while any(lanes.under_way.values()) and not lanes.places() and not lanes.finished():
-        yield None
 
 
 def _due(row: tuple[Any, ...], lease: datetime) -> Due:
@@ -174,17 +189,21 @@ def _due(row: tuple[Any, ...], lease: datetime) -> Due:
         used_at=row[26],
         next_check_at=lease,
     )
-    secret, shut = None, None
+    return Due(row[0], row[1], row[2], row[3], facts, lease, row[33], row[34], _secret(row))
+
+
+def _secret(row: tuple[Any, ...]) -> Credential | Undecryptable:
+    ciphertext = None if row[27] is None else bytes(row[27])
     try:
-        secret = Credential(
-            token=open_access(bytes(row[27]), row[0]),
-            username=row[28],
-            clone_username=row[29],
-            organization=row[30],
-            scopes=None if row[31] is None else frozenset(row[31]),
-            expiry=Expiry(row[25], Quality(row[32])),
-            kind=facts.kind,
-        )
-    except Undecryptable as closed:
-        shut = closed
-    return Due(row[0], row[1], row[2], row[3], facts, lease, secret, shut)
+        token = open_access(ciphertext, row[0])
+    except Undecryptable as shut:
+        return shut
+    return Credential(
+        token=token,
+        username=row[28],
+        clone_username=row[29],
+        organization=row[30],
+        scopes=None if row[31] is None else frozenset(row[31]),
+        expiry=Expiry(row[25], Quality(row[32])),
+        kind=Method(row[7]),
+    )

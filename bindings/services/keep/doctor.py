@@ -7,40 +7,41 @@ later ones say `not_run`. No transaction is open and nothing is stored here.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.utils.translation import gettext as _
 
 from bindings import expiry, problems
 from bindings.models import CodeHost
+from bindings.problems.explaining import Explained
 from bindings.services.custody.door import door, rules_for
 from bindings.services.custody.use import provider_at
+from bindings.services.keep import abilities
+from bindings.services.keep.abilities import Abilities
 from bindings.services.keep.reachability import can_reach_us
 from bindings.services.keep.steps import KEYS, Step
 from providers.base import Provider
 from providers.catalogue import REGISTRY, whose
-from providers.errors import BadAnswer, ProviderError, Unreachable
+from providers.errors import BadAnswer, ProviderError, RateLimited, Unreachable
 from providers.types import (
     Can,
     Credential,
     Identity,
     Inspection,
-    Profile,
     Purpose,
     Quality,
     Repository,
 )
 
 SECONDS = 30.0  # for the whole climb (product.md G30)
+TRIED = 3
+"""Repositories that are read at most: one may be closed to this account, all of them are not."""
 _TOKEN_SHAPE = (8, 1024)  # typed tokens (G41)
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,8 @@ class Hint:
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What the climb found. `code` is "" when nothing failed; `error` is kept for a verdict."""
+    """What the climb found. `code` is "" when nothing failed; `error` is kept for a verdict; `ms`
+    is the time of it all."""
 
     steps: tuple[Step, ...]
     code: str = ""
@@ -64,26 +66,26 @@ class Examination:
     about: str = ""
     error: ProviderError | None = None
     inspection: Inspection | None = None
-    abilities: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    abilities: Abilities = field(default_factory=dict)
     repositories_seen: int | None = None
     hints: tuple[Hint, ...] = ()
     retry_after: float | None = None
+    ms: int = 0
 
     @property
     def ok(self) -> bool:
         return not self.code
 
     @property
-    def warned(self) -> bool:
-        return any(step.status == "warn" for step in self.steps)
+    def outcome(self) -> str:
+        """As a check keeps it: ok, warn or failed."""
+        if not self.ok:
+            return "failed"
+        return "warn" if any(step.status == "warn" for step in self.steps) else "ok"
 
     @property
     def identity(self) -> Identity | None:
         return self.inspection.identity if self.inspection else None
-
-    @property
-    def ms(self) -> int:
-        return sum(step.ms or 0 for step in self.steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,23 +100,17 @@ class Question:
     stated_end: datetime | None = None
 
 
-def policy_hint(profile: Profile) -> str:
-    """What to do about a certificate of an unknown authority, under this profile."""
-    if profile is Profile.SEED:
-        return _("Self-signed certificates are not supported here.")
-    return _("Add its CA certificate under Advanced.")
-
-
 class _Stop(Exception):
     """A step failed; the climb ends."""
 
-    def __init__(self, code: str, facts: Mapping[str, str], *, about: str = "") -> None:
+    def __init__(self, code: str, facts: Mapping[str, str], about: str) -> None:
         super().__init__(code)
         self.code, self.facts, self.about = code, facts, about
 
 
 def examine(question: Question, *, now: datetime) -> Examination:
-    """Climb the six steps. Never raises for what the far end does: the answer says it."""
+    """Climb the six steps within 30 seconds. Never raises for what the far end does: the answer
+    says it."""
     return _Climb(question, now).run()
 
 
@@ -123,26 +119,27 @@ class _Climb:
         self.question, self.now = question, now
         self.provider_class = REGISTRY[question.host.provider]
         self.prefix = self.provider_class.spec.prefix
+        self.door, self.rules = door().within(SECONDS), rules_for(question.host)
         self.steps = {key: Step(key) for key in KEYS}
-        self.started = time.monotonic()
+        self.begun = self.step_begun = time.monotonic()
         self.hints: list[Hint] = []
         self.inspection: Inspection | None = None
-        self.abilities: dict[str, Mapping[str, object]] = {}
+        self.abilities: Abilities = {}
         self.seen: int | None = None
 
     def run(self) -> Examination:
         stop: _Stop | None = None
-        error: ProviderError | None = None
         try:
             self._pasted()
             self._server()
-            provider = provider_at(self.question.host, self.question.secret)
+            provider = provider_at(self.question.host, self.question.secret, through=self.door)
             self._permissions(self._token(provider))
             self._repositories(provider)
             self._webhook()
         except _Stop as failed:
             stop = failed
-            error = failed.__cause__ if isinstance(failed.__cause__, ProviderError) else None
+        cause = stop.__cause__ if stop else None
+        error = cause if isinstance(cause, ProviderError) else None
         return Examination(
             steps=tuple(self.steps.values()),
             code=stop.code if stop else "",
@@ -154,6 +151,7 @@ class _Climb:
             repositories_seen=self.seen,
             hints=tuple(self.hints),
             retry_after=getattr(error, "retry_after", None),
+            ms=_since(self.begun),
         )
 
     # -- the steps -------------------------------------------------------------------------------
@@ -166,182 +164,177 @@ class _Climb:
         shortest, longest = _TOKEN_SHAPE
         printable = token.isascii() and token.isprintable() and " " not in token
         if not printable or not shortest <= len(token) <= longest:
-            self._fail("token", f"{self.prefix}-TOK-07", {})
-        if refused := self.provider_class.foreign_token(token):
-            self._fail("token", f"{self.prefix}-{refused}", {})
+            self._fail("token", f"{self.prefix}-TOK-07")
         other = whose(token)
         if other and other != self.question.host.provider:
-            label = REGISTRY[other].spec.label
-            self._fail("token", f"{self.prefix}-TOK-02", {"other": label})
+            self._fail("token", f"{self.prefix}-TOK-02", other=REGISTRY[other].spec.label)
+        if refused := self.provider_class.foreign_token(token):
+            self._fail("token", f"{self.prefix}-{refused}")
 
     def _server(self) -> None:
-        host, rules = self.question.host, rules_for(self.question.host)
+        host = self.question.host
         target = urlsplit(host.base_url)
-        with self._step("server") as took, self._explained("server"):
+        with self._step("server"):
             try:
-                greeting = door().greet(host.api_url, rules=rules)
+                greeting = self.door.greet(host.api_url, rules=self.rules)
             except Unreachable as error:
                 if error.reason.startswith("tls"):
-                    self._passed("server", 0, host=target.netloc)
+                    self._passed("server", host=target.netloc)
                     self._explain("tls", error)
                 raise
-            if not self.provider_class.recognise(door(), host.api_url, rules):
+            if not self.provider_class.recognise(self.door, host.api_url, self.rules):
                 raise BadAnswer("not_the_platform")
-        address = "" if rules.sandbox is None and rules.private else greeting.address
-        self._passed("server", greeting.connect_ms or took(), host=target.netloc, address=address)
+        # Where an operator opened private ranges, their addresses are not the tenant's to see.
+        address = "" if self.rules.private else greeting.address
+        self._passed("server", greeting.connect_ms, host=target.netloc, address=address)
         if target.scheme == "http":
-            self.steps["tls"] = Step("tls", "skipped", None, f"{self.prefix}-HTTP-01")
+            warned = Can.TYPED_ADDRESS in self.provider_class.spec.capabilities
+            code = f"{self.prefix}-HTTP-01" if warned else ""
+            self.steps["tls"] = Step("tls", "skipped", code=code)
             return
         until = greeting.valid_until.date().isoformat() if greeting.valid_until else "?"
-        self._passed("tls", greeting.tls_ms or 0, version=greeting.tls_version, until=until)
+        self._passed("tls", greeting.tls_ms, version=greeting.tls_version, until=until)
 
     def _token(self, provider: Provider) -> Inspection:
-        with self._step("token") as took, self._explained("token"):
+        with self._step("token"):
             found = self.inspection = provider.inspect()
-        typed = self.question.username.lstrip("@")
-        if typed and typed != found.identity.login:
-            facts = {"owner": found.identity.login, "typed": typed}
-            self._fail("token", f"{self.prefix}-USER-01", facts, about="username")
+        typed, owner = self.question.username.lstrip("@"), found.identity.login
+        if typed and typed.casefold() != owner.casefold():
+            self._fail("token", f"{self.prefix}-USER-01", owner=owner, typed=typed)
         end = found.expiry
         if end.quality is Quality.EXACT and end.at is not None and end.at <= self.now:
-            self._fail("token", f"{self.prefix}-TOK-04", {"date": end.at.date().isoformat()})
-        self._passed("token", took(), login=found.identity.login)
+            self._fail("token", f"{self.prefix}-TOK-04", date=end.at.date().isoformat())
+        self._passed("token", login=owner)
         self._about_the_end(found)
         self.hints += [Hint("token", "", f"{self.prefix}-{c}", f) for c, f in found.notices]
         return found
 
     def _about_the_end(self, found: Inspection) -> None:
-        end = found.expiry
-        if end.quality is Quality.EXACT and end.at is not None:
-            days = expiry.days_left(end, self.now)
-            if days is not None and days <= expiry.LADDER[0]:
-                hint = Hint(
-                    "token", end.at.date().isoformat(), f"{self.prefix}-TOK-05", {"n": str(days)}
-                )
-                self.hints.append(hint)
+        end, left = found.expiry, expiry.days_left(found.expiry, self.now)
+        if end.at is not None and left is not None and left <= expiry.LADDER[0]:
+            ends = {"n": str(left)}
+            self.hints.append(
+                Hint("token", end.at.date().isoformat(), f"{self.prefix}-TOK-05", ends)
+            )
         elif end.quality is Quality.UNKNOWN and self.question.stated_end is None:
             self.hints.append(Hint("expires_on", "", f"{self.prefix}-EXP-01"))
 
     def _permissions(self, found: Inspection) -> None:
-        self.abilities = self._abilities(found)
+        self._begin()
+        self.abilities = abilities.of(found, prefix=self.prefix, now=self.now)
         needed = set(Purpose) - ({Purpose.HOOKS} if self.question.mode == "manual" else set())
         missing = {what: lacks for what, lacks in found.missing.items() if what in needed}
         if missing:
             code, facts = problems.explain_missing(missing, prefix=self.prefix, has=found.scopes)
-            self._fail("permissions", code, facts)
-        self._passed("permissions", 0, scopes=", ".join(sorted(found.scopes or ())))
-
-    def _abilities(self, found: Inspection) -> dict[str, Mapping[str, object]]:
-        return {ability.value: self._ability(found, ability) for ability in Purpose}
-
-    def _ability(self, found: Inspection, ability: Purpose) -> Mapping[str, object]:
-        lacks = found.missing.get(ability)
-        if not lacks:
-            return {"ok": True, "code": None, "proven_at": self.now.isoformat()}
-        # A token that cannot even list is told that first, whatever else it lacks.
-        worst = Purpose.LIST if found.missing.get(Purpose.LIST) else ability
-        code, _ = problems.explain_missing(
-            {worst: found.missing[worst]}, prefix=self.prefix, has=found.scopes
-        )
-        return {"ok": False, "code": code, "proven_at": None}
+            self._fail("permissions", code, **facts)
+        self._passed("permissions", scopes=", ".join(sorted(found.scopes or ())))
 
     def _repositories(self, provider: Provider) -> None:
-        with self._step("repositories") as took, self._explained("repositories"):
+        with self._step("repositories"):
             page = provider.repositories()
             self.seen = len(page.items)
             self.hints += [
                 Hint("", h.organization, f"{self.prefix}-{h.code}", {"org": h.organization})
                 for h in page.hidden
             ]
-            one = next((r for r in page.items if not r.empty), None)
-            if one is not None:
-                self._read(provider, one)
+            one = self._readable(provider, [r for r in page.items if not r.empty][:TRIED])
         if one is None:
-            login = self.inspection.identity.login if self.inspection else ""
-            code = f"{self.prefix}-REPO-01"
-            self.steps["repositories"] = Step(
-                "repositories", "warn", took(), code, {"login": login}
-            )
+            code, facts = f"{self.prefix}-REPO-01", {"login": self._login}
+            self.steps["repositories"] = Step("repositories", "warn", self._took, code, facts)
             return
         more = "+" if page.next else ""
-        self._passed("repositories", took(), n=f"{self.seen}{more}", path=one.path)
+        self._passed("repositories", n=f"{self.seen}{more}", path=one.path)
 
-    def _read(self, provider: Provider, one: Repository) -> None:
-        """A branch list and a real read of the clone address: "the test passes but the clone
-        fails" must not be possible (product.md B2)."""
-        provider.branches(one.id)
-        try:
-            provider.read_refs(one.id)
-        except ProviderError as error:
-            self.abilities["clone"] = {
-                "ok": False,
-                "code": f"{self.prefix}-CLONE-01",
-                "proven_at": None,
-            }
-            facts = {"path": one.path}
-            self._fail("repositories", f"{self.prefix}-CLONE-01", facts, cause=error)
+    def _readable(self, provider: Provider, some: list[Repository]) -> Repository | None:
+        """The first whose branches are listed and whose clone address is really read: "the test
+        passes but the clone fails" must not be possible (product.md B2)."""
+        refused: list[tuple[Purpose, Repository, ProviderError]] = []
+        for one in some:
+            tried = Purpose.REFS
+            try:
+                provider.branches(one.id)
+                tried = Purpose.CLONE
+                provider.read_refs(one.id)
+            except (Unreachable, RateLimited):
+                raise
+            except ProviderError as error:
+                refused.append((tried, one, error))
+            else:
+                return one
+        if refused:
+            self._unreadable(*refused[0])
+        return None
+
+    def _unreadable(self, tried: Purpose, one: Repository, error: ProviderError) -> NoReturn:
+        code, facts = f"{self.prefix}-CLONE-01", {"path": one.path}
+        if tried is Purpose.REFS:
+            code, facts = self._explained(error, purpose=tried, path=one.path)
+        self.abilities[tried.value] = abilities.lost(code)
+        self._fail("repositories", code, cause=error, **facts)
 
     def _webhook(self) -> None:
+        self._begin()
         if self.question.mode == "manual" or Can.HOOKS not in self.provider_class.spec.capabilities:
             self.steps["webhook"] = Step("webhook", "skipped")
-            return
-        if not can_reach_us(self.question.host.base_url):
-            label = self.provider_class.spec.label
+        elif can_reach_us(self.question.host.base_url):
+            self._passed("webhook", url=settings.MOORING_URL)
+        else:
+            facts = {"platform": self.provider_class.spec.label}
             code = f"{self.prefix}-HOOK-01"
-            self.steps["webhook"] = Step("webhook", "warn", 0, code, {"platform": label})
-            return
-        self._passed("webhook", 0, url=settings.MOORING_URL)
+            self.steps["webhook"] = Step("webhook", "warn", self._took, code, facts)
 
     # -- keeping the books -----------------------------------------------------------------------
 
     @contextmanager
-    def _step(self, key: str) -> Iterator[Callable[[], int]]:
-        if time.monotonic() - self.started > SECONDS:
-            self._explain(key, Unreachable("timeout", n=str(int(SECONDS))))
-        begun = time.monotonic()
-        yield lambda: int((time.monotonic() - begun) * 1000)
-
-    @contextmanager
-    def _explained(self, key: str) -> Iterator[None]:
+    def _step(self, key: str) -> Iterator[None]:
+        self._begin()
         try:
             yield
         except ProviderError as error:
             self._explain(key, error)
 
-    def _explain(self, key: str, error: ProviderError) -> None:
-        code, facts = problems.explain(
+    def _begin(self) -> None:
+        self.step_begun = time.monotonic()
+
+    @property
+    def _took(self) -> int:
+        return _since(self.step_begun)
+
+    @property
+    def _login(self) -> str:
+        return self.inspection.identity.login if self.inspection else ""
+
+    def _explain(self, key: str, error: ProviderError) -> NoReturn:
+        code, facts = self._explained(error)
+        self._fail(key, code, cause=error, **facts)
+
+    def _explained(self, error: ProviderError, **more: Any) -> Explained:
+        where = urlsplit(self.question.host.base_url)
+        first_met = self.question.typed and self.inspection is None
+        return problems.explain(
             error,
             prefix=self.prefix,
-            moment=problems.Moment.BIND,
+            moment=problems.Moment.BIND if first_met else problems.Moment.USE,
             has=self.inspection.scopes if self.inspection else None,
-            **self._context(),
+            host=where.hostname or "",
+            port=str(where.port or (443 if where.scheme == "https" else 80)),
+            egress=", ".join(settings.MOORING_EGRESS_RANGES),
+            policy_hint=self.rules.profile.value,
+            login=self._login,
+            **more,
         )
-        self._fail(key, code, facts, cause=error)
 
-    def _context(self) -> dict[str, Any]:
-        where = urlsplit(self.question.host.base_url)
-        found = self.inspection
-        return {
-            "host": where.hostname or "",
-            "port": str(where.port or (443 if where.scheme == "https" else 80)),
-            "egress": ", ".join(settings.MOORING_EGRESS_RANGES),
-            "policy_hint": str(policy_hint(rules_for(self.question.host).profile)),
-            "login": found.identity.login if found else "",
-        }
-
-    def _passed(self, key: str, ms: int, **facts: str) -> None:
-        self.steps[key] = Step(key, "ok", ms, "", facts)
+    def _passed(self, key: str, took: int | None = None, /, **facts: str) -> None:
+        self.steps[key] = Step(key, "ok", self._took if took is None else took, "", facts)
 
     def _fail(
-        self,
-        key: str,
-        code: str,
-        facts: Mapping[str, str],
-        *,
-        about: str = "",
-        cause: ProviderError | None = None,
-    ) -> None:
-        facts = {"platform": self.provider_class.spec.label, **facts}
-        ms = self.steps[key].ms or int((time.monotonic() - self.started) * 1000)
-        self.steps[key] = replace(self.steps[key], status="failed", ms=ms, code=code, facts=facts)
-        raise _Stop(code, facts, about=about or problems.get(code).field) from cause
+        self, key: str, code: str, /, *, cause: ProviderError | None = None, **said: str
+    ) -> NoReturn:
+        facts = {"platform": self.provider_class.spec.label, **said}
+        failed = replace(self.steps[key], status="failed", ms=self._took, code=code, facts=facts)
+        self.steps[key] = failed
+        raise _Stop(code, facts, problems.get(code).field) from cause
+
+
+def _since(begun: float) -> int:
+    return int((time.monotonic() - begun) * 1000)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import QuerySet
 
-from bindings.models import Authorization, Check, HealthDay, Repository
+from bindings.models import Authorization, Check, Ending, HealthDay, Repository
 from portal.ground import rls
 from portal.tenants.models import Reply
 
@@ -14,6 +14,7 @@ CHECKS = timedelta(days=30)
 STRIP = timedelta(days=31)
 FORGOTTEN = timedelta(days=30)
 ATTEMPTS = timedelta(days=30)
+RECEIPTS = timedelta(days=30)
 BATCH = 1000
 
 
@@ -26,6 +27,7 @@ def purge(now: datetime, *, dry_run: bool = False) -> dict[str, int]:
         "checks": Check.objects.filter(started_at__lt=now - CHECKS),
         "health days": HealthDay.objects.filter(day__lt=(now - STRIP).date()),
         "attempts": Authorization.objects.filter(expires_at__lt=now - ATTEMPTS),
+        "receipts": Ending.objects.filter(finished_at__lt=now - RECEIPTS),
         "repositories": Repository.objects.filter(seen_at__lt=now - FORGOTTEN),
         "replies": Reply.objects.filter(until__lt=now),
     }

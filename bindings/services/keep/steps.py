@@ -62,6 +62,27 @@ def read(stored: Mapping[str, Any]) -> Step:
     )
 
 
+def of_one_call(code: str, facts: Mapping[str, Any], ms: int, *, secure: bool) -> list[Step]:
+    """The ladder of a check that made one call only, which reads a token and its rights. `code`:
+    what was wrong, "" for nothing. `secure`: the call went over TLS."""
+    failed = _step_of(code) if code else ""
+    steps = {key: Step(key) for key in KEYS}
+    for key in KEYS[: KEYS.index(failed) if failed else KEYS.index("repositories")]:
+        steps[key] = Step(key, "ok" if secure or key != "tls" else "skipped")
+    if failed:
+        steps[failed] = Step(failed, "failed", ms, code, dict(facts))
+    return list(steps.values())
+
+
+def _step_of(code: str) -> str:
+    area = code.split("-")[1]
+    if area in ("TOK", "USER", "ACC"):
+        return "token"
+    if area in ("SCOPE", "ORG", "HOOK"):
+        return "permissions"
+    return "tls" if area == "TLS" else "server"
+
+
 def say(step: Step) -> str:
     """The sentence of a step in the active language; "" for one that did not run."""
     if step.code:
@@ -73,6 +94,8 @@ def say(step: Step) -> str:
 
 def _passed(step: Step) -> str:
     facts = step.facts
+    if not facts:
+        return ""
     if step.key == "server":
         return ", ".join(filter(None, (facts.get("host", ""), facts.get("address", ""))))
     if step.key == "tls":

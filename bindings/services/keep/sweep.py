@@ -6,6 +6,7 @@ runs in the main thread. Another sweep may run beside it: rows are leased one by
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,25 +14,27 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
-import structlog
 from django.conf import settings
 
-from bindings import problems, state
+from bindings import state
 from bindings.models import CodeHost
-from bindings.services.custody.door import door, host_value, rules_for
+from bindings.services.custody.door import door, host_for_accounts, rules_for
 from bindings.services.custody.sealed import Undecryptable
-from bindings.services.keep import claim, write
+from bindings.services.keep import abilities, claim, weather, write
+from bindings.services.keep.abilities import Abilities
 from bindings.services.keep.claim import Due, Lanes
-from bindings.services.keep.weather import Breaker, Guard
+from bindings.services.keep.guard import Guard
+from bindings.services.keep.verdict import Said, context_of, judge, said
+from bindings.services.keep.weather import BREAKS_AFTER, Heard, Saying, Sky
 from bindings.services.keep.write import Finding
 from providers.catalogue import REGISTRY, connect
-from providers.errors import BadAnswer, ProviderError, RateLimited, TokenRejected
+from providers.errors import ProviderError, RateLimited, TokenRejected
 from providers.fanout import fan_out
-from providers.types import Host, Inspection, Rules
-
-log = structlog.get_logger(__name__)
+from providers.types import Credential, Host, Inspection, Rules
 
 FLUSH_ROWS, FLUSH_SECONDS = 500, 0.2
+ANSWER_WITHIN = 20.0
+"""Seconds for all calls about one binding; as long as a worker that has to end waits for them."""
 
 
 @dataclass
@@ -54,12 +57,25 @@ class _Place:
     slug: str
     value: Host
     rules: Rules
+    at_once: int
+    context: dict[str, str]
+
+    @property
+    def prefix(self) -> str:
+        return REGISTRY[self.slug].spec.prefix
+
+    @property
+    def secure(self) -> bool:
+        return self.value.api_url.startswith("https:")
 
 
 @dataclass(frozen=True, slots=True)
-class _Heard:
+class _Answered:
     answer: Inspection | ProviderError
     ms: int
+
+
+Question = tuple[Due, Credential]
 
 
 def utc_now() -> datetime:
@@ -77,8 +93,8 @@ def run(
 ) -> Result:
     """Check what is due until nothing is left, `budget_s` has passed, or `limit` were asked.
 
-    `hosts`: only these. `stopping` is asked between claims: then running requests end, their
-    answers are stored, and unused leases are handed back.
+    `hosts`: only these. `stopping` is asked between questions: then running requests end, their
+    answers are stored, and unused leases are handed back. After a bug they run out by themselves.
     """
     return _Sweep(budget_s, limit, hosts, clock, progress, stopping).run()
 
@@ -96,139 +112,168 @@ class _Sweep:
         self.until, self.limit = time.monotonic() + budget_s, limit
         self.only, self.clock = hosts, clock
         self.progress, self.stopping = progress, stopping
-        self.result = Result()
+        self.result, self.guard, self.lanes = Result(), Guard(), Lanes()
         self.places: dict[UUID, _Place] = {}
-        self.lanes = Lanes({})
-        self.guard, self.breaker = Guard(), Breaker()
-        self.findings: list[Finding] = []
+        self.stored: dict[UUID, Sky] = {}
+        self.skies: dict[UUID, Sky] = {}
+        self.findings: dict[UUID, Finding] = {}
         self.flushed = time.monotonic()
-        self.asked: set[UUID] = set()
         self.leased: dict[UUID, Due] = {}
 
     def run(self) -> Result:
         self._open_lanes()
+        threads = settings.MOORING_SWEEP_THREADS
         try:
-            answers = fan_out(self._questions(), self._ask, threads=settings.MOORING_SWEEP_THREADS)
-            for due, heard in answers:
-                self._judge(due, heard if isinstance(heard, _Heard) else _Heard(heard, 0))
+            answers = fan_out(self._questions(), self._ask, threads=threads, idle=self._flush)
+            for (due, _), heard in answers:
+                self._judge(due, _Answered(heard, 0) if isinstance(heard, ProviderError) else heard)
         finally:
             self._flush()
-            claim.give_back(self.leased.values(), now=self.clock())
+            for host_id, sky in self.skies.items():
+                weather.turn(host_id, self.stored[host_id], sky, self.clock())
+        claim.give_back(self.leased.values(), at=self._again)
         return self.result
 
     def _open_lanes(self) -> None:
-        for host in self.only if self.only is not None else claim.hosts_with_work(self.clock()):
-            try:
-                value = host_value(host)
-            except Undecryptable:
-                log.error("the client secret of a host does not open", host=host.slug)
-                value = Host(host.base_url, host.api_url)
-            self.places[host.pk] = _Place(host.provider, value, rules_for(host))
-            self.lanes.limits[host.pk] = host.at_once or REGISTRY[host.provider].spec.at_once
+        now = self.clock()
+        for host in claim.hosts_to_ask(now) if self.only is None else self.only:
+            sky = weather.sky_of(host)
+            if sky.down and self.only is None and not weather.take_probe(host, now=now):
+                continue
+            at_once = host.at_once or REGISTRY[host.provider].spec.at_once
+            self.places[host.pk] = _Place(
+                host.provider, host_for_accounts(host), rules_for(host), at_once, context_of(host)
+            )
+            self.stored[host.pk] = self.skies[host.pk] = sky
+            # Until it has answered once, no more are asked than it takes to know that it is away.
+            self.lanes.limits[host.pk] = 1 if sky.down else min(at_once, BREAKS_AFTER)
 
-    def _questions(self) -> Iterator[Due | None]:
+    # -- asking ----------------------------------------------------------------------------------
+
+    def _questions(self) -> Iterator[Question | None]:
         while not self.lanes.finished() and not self._over():
-            asked = self._places()
+            asked = self.lanes.places(self._left())
             rows = claim.claim(asked, now=self.clock())
             self.lanes.took(rows, asked)
             self.leased.update((row.binding_id, row) for row in rows)
             for row in rows:
-                if row.shut is not None:
-                    self._closed(row, row.shut)
-                elif row.host_id not in self.lanes.closed:
-                    self.result.asked += 1
-                    yield row
+                if isinstance(row.secret, Undecryptable):
+                    self._shut(row, row.secret)
+                elif row.host_id in self.lanes.closed or self._over():
+                    self.lanes.done(row.host_id)  # its lease is handed back at the end
                 else:
-                    self.lanes.done(row.host_id)
-            yield from claim.waiting(self.lanes)
+                    self.result.asked += 1
+                    yield row, row.secret
+            while self.lanes.busy() and not self.lanes.places(self._left()):
+                yield None
 
-    def _places(self) -> dict[UUID, int]:
-        places = self.lanes.places()
-        if self.limit is None:
-            return places
-        left = self.limit - self.result.asked
-        return {host: min(free, left) for host, free in places.items()}
+    def _left(self) -> int | None:
+        return None if self.limit is None else self.limit - self.result.asked
 
     def _over(self) -> bool:
         enough = self.limit is not None and self.result.asked >= self.limit
         return enough or time.monotonic() >= self.until or self.stopping()
 
-    def _ask(self, due: Due) -> _Heard:
+    def _again(self, host_id: UUID) -> datetime:
+        """When a lease that was not used is due again: behind the probe of a host that is away."""
+        now, after = self.clock(), self.skies[host_id].ask_after
+        return now if after is None else max(now, after)
+
+    def _ask(self, question: Question) -> _Answered:
         """In a thread: frozen values only."""
+        due, secret = question
         place, begun = self.places[due.host_id], time.monotonic()
-        if due.secret is None:
-            raise BadAnswer("protocol")
-        account = connect(place.slug, place.value, due.secret, door=door(), rules=place.rules)
+        way = door().within(ANSWER_WITHIN)
+        account = connect(place.slug, place.value, secret, door=way, rules=place.rules)
         try:
             answer: Inspection | ProviderError = account.inspect()
         except ProviderError as error:
             answer = error
-        return _Heard(answer, int((time.monotonic() - begun) * 1000))
+        return _Answered(answer, int((time.monotonic() - begun) * 1000))
 
-    def _judge(self, due: Due, heard: _Heard) -> None:
-        now = self.clock()
-        self.lanes.done(due.host_id)
-        self.leased.pop(due.binding_id, None)
-        if self.breaker.heard(due.host_id, heard.answer):
-            self.lanes.closed.add(due.host_id)
-        verdict = self._verdict(due, heard.answer, now)
-        code, said = self._why(due, heard.answer, verdict, now)
-        self._add(Finding(due, verdict, heard.ms, code, said))
-        self.result.outcomes[_outcome(heard.answer)] += 1
+    # -- judging ---------------------------------------------------------------------------------
 
-    def _verdict(
+    def _judge(self, due: Due, heard: _Answered) -> None:
+        now, place = self.clock(), self.places[due.host_id]
+        verdict = judge(
+            due.facts,
+            heard.answer,
+            host_id=due.host_id,
+            generation=due.facts.generation,
+            guard=self.guard,
+            now=now,
+        )
+        why = said(
+            heard.answer,
+            verdict,
+            provider=place.slug,
+            login=due.login,
+            context=place.context,
+            now=now,
+        )
+        proofs = self._proofs(due, heard.answer, now)
+        finding = Finding(due, verdict, heard.ms, why, proofs, secure=place.secure)
+        self._settled(due, finding, _outcome(heard.answer))
+        self._weather(due.host_id, heard.answer, verdict, why, now)
+
+    def _weather(
+        self,
+        host_id: UUID,
+        answer: Inspection | ProviderError,
+        verdict: state.Verdict,
+        why: Said,
+        now: datetime,
+    ) -> None:
+        heard, wait = weather.heard_in(answer, verdict, self.places[host_id].slug)
+        was = self.skies[host_id]
+        sky = self.skies[host_id] = was.after(heard, now, wait)
+        if heard is Heard.ANSWER:
+            self.lanes.limits[host_id] = self.places[host_id].at_once
+        if heard is Heard.WAIT or sky.down:
+            self.lanes.closed.add(host_id)
+        if (sky.down, sky.ask_after) != (was.down, was.ask_after):
+            self._flush()  # what a turn does to all bindings of a host builds on what is stored
+            saying = Saying(verdict.facts.reach_why, why.reach)
+            weather.turn(host_id, self.stored[host_id], sky, now, saying)
+            self.stored[host_id] = sky
+
+    def _proofs(
         self, due: Due, answer: Inspection | ProviderError, now: datetime
-    ) -> state.Verdict:
-        confirm = settings.MOORING_CONFIRM_SECONDS
-        judged = state.verdict(
-            due.facts, answer, now, asked=due.facts.generation, confirm_seconds=confirm
-        )
-        grave = judged.flips or isinstance(answer, TokenRejected)
-        if grave and self.guard.holds(due.host_id, now=now):
-            return state.verdict(
-                due.facts,
-                answer,
-                now,
-                mass=True,
-                asked=due.facts.generation,
-                confirm_seconds=confirm,
-            )
-        return judged
+    ) -> Abilities | None:
+        """The abilities that this answer has turned; most answers are not even looked at."""
+        if not isinstance(answer, Inspection) or answer.identity.id != due.facts.account_id:
+            return None
+        if not answer.missing and '"ok": false' not in due.proofs:
+            return None
+        prefix = self.places[due.host_id].prefix
+        return abilities.turned(json.loads(due.proofs), answer, prefix=prefix, now=now)
 
-    def _why(
-        self, due: Due, answer: Inspection | ProviderError, verdict: state.Verdict, now: datetime
-    ) -> tuple[str, dict[str, str]]:
-        prefix = REGISTRY[self.places[due.host_id].slug].spec.prefix
-        if isinstance(answer, ProviderError):
-            code, facts = problems.explain(answer, prefix=prefix, status=verdict.status)
-            return code, _plain(facts)
-        found = problems.of_status(
-            verdict.facts, now, prefix=prefix, missing=verdict.missing, has=answer.scopes
-        )
-        if verdict.status is not state.Status.INSUFFICIENT or found is None:
-            return "", {}
-        return found[0], _plain(found[1])
-
-    def _closed(self, due: Due, shut: Undecryptable) -> None:
+    def _shut(self, due: Due, shut: Undecryptable) -> None:
         """Nothing was asked: the credential does not open. Nothing of it is overwritten."""
         why = state.Why.KEY_MISSING if shut.missing else state.Why.WRONG_TAG
         verdict = state.undecryptable(due.facts, why, self.clock())
+        code = f"{self.places[due.host_id].prefix}-TOK-09"
+        self._settled(
+            due, Finding(due, verdict, 0, Said(code, {"key": shut.key_id})), "undecryptable"
+        )
+
+    # -- storing ---------------------------------------------------------------------------------
+
+    def _settled(self, due: Due, finding: Finding, outcome: str) -> None:
         self.lanes.done(due.host_id)
         self.leased.pop(due.binding_id, None)
-        prefix = REGISTRY[self.places[due.host_id].slug].spec.prefix
-        said = {"key": shut.key_id}
-        self._add(Finding(due, verdict, 0, f"{prefix}-TOK-09", said))
-        self.result.outcomes["undecryptable"] += 1
-
-    def _add(self, finding: Finding) -> None:
-        self.findings.append(finding)
+        self.result.outcomes[outcome] += 1
+        if due.binding_id in self.findings:
+            self._flush()  # one statement holds one answer of a binding
+        self.findings[due.binding_id] = finding
         waited = time.monotonic() - self.flushed
         if len(self.findings) >= FLUSH_ROWS or waited >= FLUSH_SECONDS:
             self._flush()
 
     def _flush(self) -> None:
-        self.result.changed += write.store(self.findings, now=self.clock())
-        self.findings, self.flushed = [], time.monotonic()
+        findings, self.findings = list(self.findings.values()), {}
+        self.result.changed += write.store(findings, now=self.clock())
+        self.flushed = time.monotonic()
         if self.progress is not None:
             self.progress(self.result)
 
@@ -239,7 +284,3 @@ def _outcome(answer: Inspection | ProviderError) -> str:
     if isinstance(answer, TokenRejected):
         return "refused"
     return "rate_limited" if isinstance(answer, RateLimited) else "unreachable"
-
-
-def _plain(facts: dict[str, object]) -> dict[str, str]:
-    return {name: str(value) for name, value in facts.items() if value not in ("", None)}

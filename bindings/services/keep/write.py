@@ -6,28 +6,109 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
 from psycopg.types.json import Jsonb
 
 from bindings.models import Binding, Check
+from bindings.services.keep import steps
+from bindings.services.keep.abilities import Abilities
 from bindings.services.keep.claim import Due
-from bindings.services.tell.outbox import SYSTEM, picture
+from bindings.services.keep.verdict import Said
+from bindings.services.tell import outbox
 from bindings.state import Verdict, one_word
 from portal.ground import rls
 from portal.tenants.services import events
-from portal.tenants.services.events import Entry
+
+SLOW_MS = 3000
+_MOST = 30_000  # of a smallint
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One answer, judged. `code`: why it is not well, "" otherwise. `said`: facts of that code."""
+    """One answer, judged. `proofs`: the abilities, where the answer has turned one. `secure`: it
+    came over TLS."""
 
     due: Due
     verdict: Verdict
     ms: int
-    code: str = ""
-    said: dict[str, str] | None = None
+    said: Said
+    proofs: Abilities | None = None
+    secure: bool = True
+
+    @property
+    def changed(self) -> bool:
+        return self.verdict.changed or self.proofs is not None
+
+
+def store(findings: Sequence[Finding], *, now: datetime) -> int:
+    """Write all findings in one transaction of the fleet. Returns how many verdicts were kept.
+
+    Bindings come before their schedules, as everywhere: people's transactions lock in that order.
+    """
+    if not findings:
+        return 0
+    changed = [found for found in findings if found.changed]
+    with rls.fleet("store what the sweep found"):
+        kept = _judge(changed) if changed else set()
+        _plan(findings)
+        _tally(findings, now)
+        if kept:
+            _remember([found for found in changed if found.due.binding_id in kept], now)
+    return len(kept)
+
+
+# Only if the row is as it was seen: a slow answer must not condemn what was bound a second ago.
+_BINDING = """
+UPDATE bindings_binding b
+SET status = r.status, status_since = coalesce(r.since, b.status_since), why = r.why,
+    why_facts = coalesce(r.why_facts, b.why_facts), before = r.before, before_why = r.before_why,
+    reach = r.reach, reach_since = coalesce(r.reach_since, b.reach_since), reach_why = r.reach_why,
+    reach_facts = r.reach_facts, reach_until = r.reach_until, suspicion = r.suspicion,
+    refused_at = r.refused_at, first_failure_at = r.first_failure_at, expires_at = r.expires_at,
+    quality = r.quality, proofs = coalesce(r.proofs, b.proofs), version = b.version + 1
+FROM unnest(%s::uuid[], %s::int[], %s::text[], %s::timestamptz[], %s::text[], %s::jsonb[],
+            %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::text[], %s::jsonb[],
+            %s::timestamptz[], %s::smallint[], %s::timestamptz[], %s::timestamptz[],
+            %s::timestamptz[], %s::text[], %s::jsonb[])
+  AS r (id, version, status, since, why, why_facts, before, before_why, reach, reach_since,
+        reach_why, reach_facts, reach_until, suspicion, refused_at, first_failure_at, expires_at,
+        quality, proofs)
+WHERE b.id = r.id AND b.version = r.version AND b.unbound_at IS NULL
+RETURNING b.id
+"""
+
+
+def _judge(changed: Sequence[Finding]) -> set[UUID]:
+    with connection.cursor() as cursor:
+        cursor.execute(_BINDING, _columns([_verdict(found) for found in changed]))
+        return {row[0] for row in cursor.fetchall()}
+
+
+def _verdict(found: Finding) -> tuple[Any, ...]:
+    facts, said = found.verdict.facts, found.said
+    return (
+        found.due.binding_id,
+        found.due.facts.version,
+        facts.status.value,
+        facts.since,
+        facts.why.value,
+        None if said.status is None else Jsonb(dict(said.status)),
+        facts.before.value if facts.before else "",
+        facts.before_why.value,
+        facts.reach.value,
+        facts.reach_since,
+        facts.reach_why,
+        Jsonb(dict(said.reach)),
+        facts.reach_until,
+        min(facts.suspicion, _MOST),
+        facts.refused_at,
+        facts.first_failure_at,
+        facts.end.at,
+        facts.end.quality.value,
+        None if found.proofs is None else Jsonb(dict(found.proofs)),
+    )
 
 
 # Only while the lease is ours: a token replaced meanwhile has made its own plan.
@@ -39,37 +120,6 @@ FROM unnest(%s::uuid[], %s::timestamptz[], %s::timestamptz[], %s::smallint[], %s
 WHERE s.binding_id = r.id AND s.next_check_at = r.lease
 """
 
-# Only if the row is as it was seen: a slow answer must not condemn what was bound a second ago.
-_BINDING = """
-UPDATE bindings_binding b
-SET status = r.status, status_since = coalesce(r.since, b.status_since), why = r.why,
-    why_facts = r.said, before = r.before, before_why = r.before_why, reach = r.reach,
-    reach_since = coalesce(r.reach_since, b.reach_since), reach_why = r.reach_why,
-    reach_until = r.reach_until, suspicion = r.suspicion, refused_at = r.refused_at,
-    first_failure_at = r.first_failure_at, expires_at = r.expires_at, quality = r.quality,
-    version = b.version + 1
-FROM unnest(%s::uuid[], %s::int[], %s::text[], %s::timestamptz[], %s::text[], %s::jsonb[],
-            %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::text[], %s::timestamptz[],
-            %s::smallint[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::text[])
-  AS r (id, version, status, since, why, said, before, before_why, reach, reach_since, reach_why,
-        reach_until, suspicion, refused_at, first_failure_at, expires_at, quality)
-WHERE b.id = r.id AND b.version = r.version AND b.unbound_at IS NULL
-RETURNING b.id
-"""
-
-
-def store(findings: Sequence[Finding], *, now: datetime) -> int:
-    """Write all findings in one transaction of the fleet. Returns how many verdicts were kept."""
-    if not findings:
-        return 0
-    changed = [found for found in findings if found.verdict.changed]
-    with rls.fleet("store what the sweep found"):
-        _plan(findings)
-        kept = _judge(changed) if changed else set()
-        if kept:
-            _remember([found for found in changed if found.due.binding_id in kept], now)
-    return len(kept)
-
 
 def _plan(findings: Sequence[Finding]) -> None:
     rows = [
@@ -77,7 +127,7 @@ def _plan(findings: Sequence[Finding]) -> None:
             found.due.binding_id,
             found.verdict.next_check_at,
             found.verdict.checked_at,
-            min(found.verdict.facts.failures, 30_000),
+            min(found.verdict.facts.failures, _MOST),
             found.due.lease,
         )
         for found in findings
@@ -86,83 +136,69 @@ def _plan(findings: Sequence[Finding]) -> None:
         cursor.execute(_SCHEDULE, _columns(rows))
 
 
-def _judge(changed: Sequence[Finding]) -> set[Any]:
-    rows = []
-    for found in changed:
-        facts = found.verdict.facts
-        rows.append(
-            (
-                found.due.binding_id,
-                found.due.facts.version,
-                facts.status.value,
-                facts.since,
-                facts.why.value,
-                Jsonb(found.said or {}),
-                facts.before.value if facts.before else "",
-                facts.before_why.value,
-                facts.reach.value,
-                facts.reach_since,
-                facts.reach_why,
-                facts.reach_until,
-                min(facts.suspicion, 30_000),
-                facts.refused_at,
-                facts.first_failure_at,
-                facts.end.at,
-                facts.end.quality.value,
-            )
-        )
+_DAY = """
+INSERT INTO bindings_healthday (id, tenant_id, created_at, binding_id, day, checks, failures, slow,
+                                worst)
+SELECT gen_random_uuid(), r.tenant, %(now)s, r.binding, %(day)s, 1, r.failed, r.slow, r.worst
+FROM unnest(%(tenants)s::uuid[], %(bindings)s::uuid[], %(failed)s::int[], %(slow)s::int[],
+            %(worst)s::text[]) AS r (tenant, binding, failed, slow, worst)
+ON CONFLICT (binding_id, day) DO UPDATE
+SET checks = bindings_healthday.checks + 1,
+    failures = bindings_healthday.failures + excluded.failures,
+    slow = bindings_healthday.slow + excluded.slow,
+    worst = CASE excluded.worst WHEN '' THEN bindings_healthday.worst ELSE excluded.worst END
+"""
+
+
+def _tally(findings: Sequence[Finding], now: datetime) -> None:
+    """Days of trouble, for the strip; a good day is one that has no row."""
+    bad = [found for found in findings if found.said.code or found.ms >= SLOW_MS]
+    if not bad:
+        return
     with connection.cursor() as cursor:
-        cursor.execute(_BINDING, _columns(rows))
-        return {row[0] for row in cursor.fetchall()}
+        cursor.execute(
+            _DAY,
+            {
+                "now": now,
+                "day": now.date(),
+                "tenants": [found.due.tenant_id for found in bad],
+                "bindings": [found.due.binding_id for found in bad],
+                "failed": [int(bool(found.said.code)) for found in bad],
+                "slow": [int(found.ms >= SLOW_MS) for found in bad],
+                "worst": [found.said.code for found in bad],
+            },
+        )
 
 
 def _remember(kept: Sequence[Finding], now: datetime) -> None:
     """A changed result is kept as a check, and what the outside is told goes into the log."""
     Check.objects.bulk_create(_check(found, now) for found in kept)
-    rows = {
-        row.pk: row
-        for row in Binding.objects.filter(
-            pk__in=[f.due.binding_id for f in kept if f.verdict.events]
-        )
-    }
+    told = [found for found in kept if found.verdict.events]
+    rows = Binding.objects.in_bulk([found.due.binding_id for found in told])
     entries = [
-        Entry(
-            tenant_id=found.due.tenant_id,
-            type=event,
-            actor=SYSTEM,
-            at=now,
-            instance_id=found.due.instance_id,
-            binding_id=found.due.binding_id,
-            data=told(rows[found.due.binding_id], found.verdict),
-        )
-        for found in kept
-        for event in found.verdict.events
+        entry
+        for found in told
+        for entry in outbox.of_verdict(rows[found.due.binding_id], found.verdict, at=now)
     ]
     if entries:
         events.record_many(entries)
 
 
-def told(binding: Binding, verdict: Verdict) -> dict[str, Any]:
-    """What an event of a verdict holds."""
-    was = verdict.was
-    return {
-        "binding": picture(binding),
-        "previous_state": one_word(was.status, was.reach, suspicion=was.suspicion).value,
-    }
-
-
 def _check(found: Finding, now: datetime) -> Check:
-    facts = found.verdict.facts
+    facts, code = found.verdict.facts, found.said.code
+    said = {**(found.said.status or {}), **found.said.reach}
+    climbed = steps.of_one_call(code, said, found.ms, secure=found.secure)
     return Check(
         tenant_id=found.due.tenant_id,
         binding_id=found.due.binding_id,
         cause="confirm" if found.due.facts.suspicion else "schedule",
-        status="failed" if found.code else "ok",
+        status="failed" if code else "ok",
         started_at=now,
         finished_at=now,
         ms=found.ms,
-        code=found.code,
+        code=code,
         state=one_word(facts.status, facts.reach, suspicion=facts.suspicion),
+        steps=[step.stored() for step in climbed],
     )
 
 

@@ -7,11 +7,14 @@ from datetime import datetime
 from typing import Any
 
 from bindings.models import Binding
+from bindings.state import Reach, Verdict, one_word
 from portal.tenants.models import Event
 from portal.tenants.services import events
+from portal.tenants.services.events import Entry
 
 SYSTEM = {"kind": "system", "id": "", "name": "Mooring", "ip": ""}
 """The server itself, as an actor."""
+_WITH_SPAN = frozenset({"binding.unreachable", "binding.recovered"})
 
 
 def tell(
@@ -23,7 +26,35 @@ def tell(
     **more: Any,
 ) -> Event:
     """Put one `binding.*` event into the tenant's log. Needs an open scope."""
-    return events.record(
+    return events.record_many([entry(type, binding=binding, actor=actor, at=at, **more)])[0]
+
+
+def tell_verdict(
+    binding: Binding, verdict: Verdict, *, at: datetime, actor: Mapping[str, Any] = SYSTEM
+) -> None:
+    """Put what a verdict has turned into the tenant's log. Needs an open scope."""
+    if verdict.events:
+        events.record_many(of_verdict(binding, verdict, at=at, actor=actor))
+
+
+def of_verdict(
+    binding: Binding, verdict: Verdict, *, at: datetime, actor: Mapping[str, Any] = SYSTEM
+) -> list[Entry]:
+    """The entries of a verdict that was stored in `binding`, to be recorded together."""
+    was = one_word(verdict.was.status, verdict.was.reach, suspicion=verdict.was.suspicion).value
+    return [
+        entry(
+            event, binding=binding, actor=actor, at=at, previous_state=was, **_span(event, verdict)
+        )
+        for event in verdict.events
+    ]
+
+
+def entry(
+    type: str, *, binding: Binding, actor: Mapping[str, Any], at: datetime, **more: Any
+) -> Entry:
+    """One `binding.*` event, to be recorded with others."""
+    return Entry(
         tenant_id=binding.tenant_id,
         type=type,
         actor=dict(actor),
@@ -47,3 +78,18 @@ def picture(binding: Binding) -> dict[str, Any]:
         "expires_quality": binding.quality,
         "version": binding.version,
     }
+
+
+def _span(event: str, verdict: Verdict) -> dict[str, Any]:
+    """Since when the trouble is or was, and for how many seconds it lasted (api.md 6.2)."""
+    if event not in _WITH_SPAN:
+        return {}
+    if event == "binding.unreachable":
+        since = verdict.facts.first_failure_at or verdict.facts.reach_since
+        return {"since": since.isoformat() if since else None}
+    away = verdict.was.reach is Reach.UNREACHABLE
+    since = verdict.was.reach_since if away else verdict.was.since
+    until = verdict.facts.reach_since if away else verdict.facts.since
+    if since is None or until is None:
+        return {"since": None, "seconds": None}
+    return {"since": since.isoformat(), "seconds": int((until - since).total_seconds())}
