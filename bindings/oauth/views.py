@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from urllib.parse import urlencode
-from uuid import UUID
 
+from django.contrib import messages
+from django.contrib.auth.views import redirect_to_login
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -16,8 +18,8 @@ from bindings import problems
 from bindings.models import Authorization, Binding, CodeHost
 from bindings.oauth.provider import StateRefused, callback_url, leave_for_host, take_state
 from bindings.services.bind import grant, links
-from bindings.services.browse.specs import spec_of
-from portal.ground import refusals, rls
+from bindings.services.browse.specs import LABELS
+from portal.ground import refusals, rls, turns
 from portal.ground.refusals import NotYours, Refusal
 from portal.tenants import access
 from portal.tenants.access import Actor
@@ -59,14 +61,21 @@ def callback(request: HttpRequest, host_slug: str) -> HttpResponse:
         returned = take_state(request, host)
     except StateRefused:
         return _start_again(request, host)
-    actor, attempt = _attempt(request, returned.tenant_id, returned.authorization_id)
     try:
-        binding = _finish(request, actor, attempt, returned.verifier)
+        row = links.waiting(
+            tenant_id=returned.tenant_id, authorization_id=returned.authorization_id
+        )
+    except Refusal:
+        return _start_again(request, host)
+    actor = _may_finish(request, row)
+    try:
+        binding = _finish(request, actor, row, returned.verifier)
     except Refusal as refused:
-        return HttpResponseRedirect(_bind_page(attempt, refused.code))
-    where = [attempt.instance.tenant.slug, attempt.instance.name]
+        return HttpResponseRedirect(_bind_page(row, refused.code))
+    where = [row.instance.tenant.slug, row.instance.name]
     if binding.status == "pending":
-        return HttpResponseRedirect(reverse("confirm", args=[*where, attempt.provider]))
+        return HttpResponseRedirect(reverse("confirm", args=[*where, row.provider]))
+    _say_connected(request, binding)
     return HttpResponseRedirect(reverse("sources", args=where))
 
 
@@ -75,17 +84,15 @@ def callback(request: HttpRequest, host_slug: str) -> HttpResponse:
 @recent_sign_in
 def attempt(request: HttpRequest, code: str) -> HttpResponse:
     """The page of an attempt that was made by API: says what it will do, then goes on."""
-    actor, row = _by_code(request, code)
+    if not isinstance(request.user, User):
+        return redirect_to_login(request.path)
+    row = _by_code(request, code)
     if request.method == "POST" and links.state_of(row) == links.WAITING:
         return leave_for_host(request, row, choose_account=False)
-    spec = spec_of(row.provider)
-    shown = {
-        "attempt": row,
-        "state": links.state_of(row),
-        "platform": spec.label if spec else row.provider,
-        "actor": actor,
-    }
-    return render(request, "sources/attempt.html", shown)
+    shown = {"attempt": row, "state": links.state_of(row), "platform": LABELS[row.provider]}
+    response = render(request, "sources/attempt.html", shown)
+    turns.forms_may_lead_to(response, [row.host.base_url])
+    return response
 
 
 def _finish(request: HttpRequest, actor: Actor, attempt: Authorization, verifier: str) -> Binding:
@@ -103,26 +110,22 @@ def _finish(request: HttpRequest, actor: Actor, attempt: Authorization, verifier
     )
 
 
-def _attempt(
-    request: HttpRequest, tenant_id: UUID, authorization_id: UUID
-) -> tuple[Actor, Authorization]:
-    """The attempt, and the person's right to finish it, as it is at this moment."""
-    row = links.waiting(tenant_id=tenant_id, authorization_id=authorization_id)
+def _may_finish(request: HttpRequest, row: Authorization) -> Actor:
+    """The person's right to finish an attempt, as it is at this moment."""
     actor = _enter(request, row.instance.tenant.slug)
     access.get_instance(actor, row.instance.name, SCOPE)
-    return actor, row
+    return actor
 
 
-def _by_code(request: HttpRequest, code: str) -> tuple[Actor, Authorization]:
+def _by_code(request: HttpRequest, code: str) -> Authorization:
     tenant_id = links.tenant_of(code)
     if tenant_id is None:
         raise NotYours
     with rls.tenant(tenant_id):
         row = links.by_code(tenant_id=tenant_id, code=code)
         slug, name = row.instance.tenant.slug, row.instance.name
-    actor = _enter(request, slug)
-    access.get_instance(actor, name, SCOPE)
-    return actor, row
+    access.get_instance(_enter(request, slug), name, SCOPE)
+    return row
 
 
 def _enter(request: HttpRequest, slug: str) -> Actor:
@@ -146,6 +149,11 @@ def _start_again(request: HttpRequest, host: CodeHost) -> HttpResponse:
     code = f"{problems.prefix_of(host.provider)}-OAUTH-02"
     words = refusals.words(code, {})
     return render(request, "refusal.html", {"words": words}, status=400)
+
+
+def _say_connected(request: HttpRequest, binding: Binding) -> None:
+    said = _("%(login)s is connected again. %(n)d webhooks repaired, %(m)d missed pushes sent.")
+    messages.success(request, said % {"login": binding.account_login, "n": 0, "m": 0})
 
 
 def _bind_page(attempt: Authorization, code: str) -> str:

@@ -14,7 +14,7 @@ from typing import Final
 from django.utils import dateformat
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext, pgettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext, pgettext_lazy
 
 Words = str | Promise
 
@@ -34,7 +34,7 @@ STATES: Final[Mapping[str, Pill]] = {
     "suspended": Pill(gettext_lazy("Paused"), "", "lock"),
     "undecryptable": Pill(gettext_lazy("Cannot be opened"), "bad", "lock"),
     "pending": Pill(gettext_lazy("Waiting for confirmation"), "info", "info"),
-    "revoked": Pill(gettext_lazy("Reconnect"), "bad", "bad"),
+    "revoked": Pill(pgettext_lazy("state", "Reconnect"), "bad", "bad"),
     "expired": Pill(gettext_lazy("Ended"), "bad", "bad"),
     "unreachable": Pill(gettext_lazy("Server unreachable"), "bad", "bad"),
     "insufficient": Pill(gettext_lazy("A permission is missing"), "warn", "warn"),
@@ -48,9 +48,9 @@ STATES: Final[Mapping[str, Pill]] = {
 
 ACTIONS: Final[Mapping[str, Words]] = {
     "bind": gettext_lazy("Bind account"),
-    "open": gettext_lazy("Open"),
+    "open": pgettext_lazy("button", "Open"),
     "replace": gettext_lazy("Replace token"),
-    "reconnect": gettext_lazy("Reconnect"),
+    "reconnect": pgettext_lazy("button", "Reconnect"),
     "fix": gettext_lazy("Fix"),
     "check": gettext_lazy("Check now"),
     "continue": gettext_lazy("Continue"),
@@ -75,6 +75,26 @@ OUTCOMES: Final[Mapping[str, Pill]] = {
     "not_run": Pill(gettext_lazy("not run"), "wait", "more"),
     "skipped": Pill(gettext_lazy("skipped"), "wait", "more"),
 }
+
+CREDENTIALS: Final[Mapping[str, Words]] = {
+    "pending": gettext_lazy("Waiting for confirmation"),
+    "active": gettext_lazy("Accepted"),
+    "expiring": gettext_lazy("Accepted, ends soon"),
+    "expired": gettext_lazy("Ended"),
+    "revoked": gettext_lazy("Refused"),
+    "insufficient": gettext_lazy("A permission is missing"),
+    "suspended": gettext_lazy("Paused"),
+    "undecryptable": gettext_lazy("Cannot be opened"),
+}
+"""The first axis of a binding: its credential."""
+
+REACHES: Final[Mapping[str, Words]] = {
+    "ok": gettext_lazy("Reachable"),
+    "degraded": gettext_lazy("Unstable"),
+    "unreachable": gettext_lazy("Server unreachable"),
+    "rate_limited": gettext_lazy("Waiting for the platform"),
+}
+"""The second axis: its server."""
 
 ROLES: Final[Mapping[str, Words]] = {
     "owner": gettext_lazy("Owner"),

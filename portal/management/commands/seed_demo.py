@@ -46,9 +46,7 @@ class Command(BaseCommand):
     help = "Demo tenants, people, bindings and tokens. Refused in production."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument(
-            "--reset", action="store_true", help="begin with an empty database"
-        )
+        parser.add_argument("--reset", action="store_true", help="begin with an empty database")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if settings.MOORING_ENV == "production":

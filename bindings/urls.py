@@ -1,0 +1,8 @@
+"""All addresses of the product below the site's root."""
+
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("bindings.oauth.urls")),
+    path("", include("bindings.web.urls")),
+]

@@ -1,0 +1,177 @@
+"""From a binding to what pages show of it: plain values, so that templates decide nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from bindings import expiry, problems, state
+from bindings.models import Binding, Check, facts
+from bindings.models.bindings import Kind
+from bindings.services.browse.specs import spec_of
+from bindings.services.keep import steps
+from portal.ground import refusals
+from portal.templatetags import words
+from portal.tenants.access import Actor, tenant_of
+
+WRITE = "bindings:write"
+CHECK = "bindings:check"
+DATED = ("exact", "stated")
+_TONES = {"red": "bad", "amber": "warn", "green": "ok", "blue": "info", "grey": ""}
+_YEAR = timedelta(days=365)
+_ENDED = (state.State.REVOKED, state.State.EXPIRED)
+_PLAIN = (state.Action.OPEN, state.Action.WHY, state.Action.CHECK)
+
+
+def button(actor: Actor, binding: Binding) -> dict[str, Any] | None:
+    """The one button of a binding, with its address; `post` where pressing it does something."""
+    action = _action(actor, binding)
+    if action is state.Action.NONE:
+        return None
+    here = [tenant_of(actor).slug, binding.public_id]
+    where = {
+        state.Action.REPLACE: mend_url(actor, binding),
+        state.Action.RECONNECT: mend_url(actor, binding),
+        state.Action.FIX: mend_url(actor, binding),
+        state.Action.CHECK: reverse("check", args=here),
+        state.Action.CONTINUE: reverse("confirm", args=_source(actor, binding)),
+    }.get(action, reverse("binding", args=here))
+    plain = action in _PLAIN
+    return {
+        "label": words.ACTIONS[action.value],
+        "url": where,
+        "kind": "" if plain else "primary",
+        "dialog": not plain,
+        "post": action is state.Action.CHECK,
+    }
+
+
+def mend_url(actor: Actor, binding: Binding) -> str:
+    """Where the credential is renewed: the platform's consent, or a new token."""
+    if binding.kind == Kind.OAUTH:
+        again = reverse("bind", args=_source(actor, binding))
+        return f"{again}?reconnect={binding.public_id}"
+    return reverse("replace", args=[tenant_of(actor).slug, binding.public_id])
+
+
+def end_of(binding: Binding, now: datetime) -> words.End:
+    """When its credential ends, in the words of the table."""
+    if binding.state in _ENDED and binding.quality not in DATED:
+        revoked = binding.state is state.State.REVOKED
+        return words.End(_("Revoked") if revoked else _("Ended"), words.full(binding.status_since))
+    spec = spec_of(binding.provider)
+    return words.end(
+        "renews" if binding.renews else binding.quality,
+        at=binding.expires_at,
+        now=now,
+        entered_by=binding.stated_by,
+        at_midnight=bool(spec and spec.ends_at_midnight),
+    )
+
+
+def method_of(binding: Binding) -> str:
+    """How it was bound, in words."""
+    return str(problems.METHODS[facts.of(binding).kind])
+
+
+def days_left(binding: Binding, now: datetime) -> int | None:
+    """Whole days until its end; None where no date counts, as for what renews itself."""
+    return None if binding.renews else expiry.days_left(facts.of(binding).end, now)
+
+
+def share_of(binding: Binding, now: datetime) -> float | None:
+    """How much of its life is left, for the thin bar; None without a date.
+
+    When a token was made is not known to us. Most live for a year, so that much is assumed: one
+    bound in its last week would else look as good as new.
+    """
+    if binding.renews or binding.bound_at is None or binding.expires_at is None:
+        return None
+    began = min(binding.bound_at, binding.expires_at - _YEAR)
+    return expiry.share_left(began, facts.of(binding).end, now)
+
+
+def reasons(binding: Binding, now: datetime) -> list[refusals.Words]:
+    """Why both axes are what they are, in sentences."""
+    prefix = problems.prefix_of(binding.provider)
+    context = {"login": binding.account_login, **binding.why_facts}
+    found = [problems.of_status(facts.of(binding), now, prefix=prefix, **context)]
+    if binding.reach != state.Reach.OK:
+        more = {"host": binding.host.label, **binding.reach_facts}
+        found.append(problems.of_reach(binding.reach_why, prefix=prefix, **more))
+    return [refusals.words(code, said) for code, said in filter(None, found)]
+
+
+def ladder(check: Check | None) -> list[dict[str, Any]]:
+    """The six steps of a check as a page shows them."""
+    return [steps.read(stored).shown() for stored in check.steps] if check else []
+
+
+def abilities(binding: Binding) -> list[dict[str, Any]]:
+    """What the account can do for us, with the date of the last proof."""
+    return abilities_of(binding.provider, binding.proofs)
+
+
+def abilities_of(provider: str, proofs: Any) -> list[dict[str, Any]]:
+    """The same from the proofs of a connection test."""
+    names = {
+        "list": _("List repositories"),
+        "refs": _("Read branches and tags"),
+        "clone": _("Clone private source"),
+        "hooks": _("Add webhooks"),
+    }
+    spec = spec_of(provider)
+    needs = {what.value: scopes for what, scopes in spec.scopes.items()} if spec else {}
+    return [
+        {
+            "name": label,
+            "needs": needs.get(key, ()),
+            "ok": proofs.get(key, {}).get("ok"),
+            "code": proofs.get(key, {}).get("code"),
+            "proven_at": _moment(proofs.get(key, {}).get("proven_at")),
+        }
+        for key, label in names.items()
+    ]
+
+
+def tone_of(binding: Binding) -> str:
+    """The tone of a binding's state: "", ok, warn, bad, info."""
+    return _TONES[state.face(binding.state, lists=_lists(binding)).tone.value]
+
+
+def severe(binding: Binding) -> bool:
+    """Does even listing fail?"""
+    return not _lists(binding)
+
+
+def may_unbind(actor: Actor, binding: Binding) -> bool:
+    """Admins, and whoever bound it; nobody in the tenant for a platform binding."""
+    if binding.kind == Kind.PLATFORM:
+        return False
+    own = actor.person is not None and binding.bound_by_id == actor.person.pk
+    return actor.may(WRITE) or own
+
+
+def _action(actor: Actor, binding: Binding) -> state.Action:
+    """What an admin may press, or Open for everybody else."""
+    wanted = state.face(binding.state, kind=facts.of(binding).kind, lists=_lists(binding)).action
+    if actor.may(WRITE):
+        return wanted
+    if wanted is state.Action.CHECK and actor.may(CHECK):
+        return wanted
+    return state.Action.OPEN
+
+
+def _source(actor: Actor, binding: Binding) -> list[str]:
+    return [tenant_of(actor).slug, binding.instance.name, binding.provider]
+
+
+def _lists(binding: Binding) -> bool:
+    return bool(binding.proofs.get("list", {}).get("ok", True))
+
+
+def _moment(text: object) -> datetime | None:
+    return datetime.fromisoformat(text) if isinstance(text, str) else None
