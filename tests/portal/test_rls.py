@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from typing import Any
 
 import psycopg
@@ -290,3 +291,70 @@ def test_names_are_unique_within_a_tenant_only(acme: Tenant, globex: Tenant) -> 
     factories.instance(globex, "same-name")
     with pytest.raises(IntegrityError):
         factories.instance(acme, "same-name")
+
+
+def test_a_transaction_of_any_kind_is_open(acme: Tenant) -> None:
+    assert not rls.is_open()
+    for scope in (rls.tenant(acme.pk), rls.fleet("test"), rls.login(), rls.attempt()):
+        with scope:
+            assert rls.is_open()
+    with rls.only_one("a test") as mine:
+        assert (mine, rls.is_open()) == (True, False)
+
+
+def test_the_fleets_scope_is_joined_by_the_fleet_alone(acme: Tenant) -> None:
+    with rls.fleet("outer"):
+        with rls.fleet("inner"):
+            assert rls.current() == "fleet"
+        with pytest.raises(rls.WrongScope), rls.tenant(acme.pk):
+            pass
+        with pytest.raises(rls.WrongScope), rls.login():
+            pass
+        assert rls.current() == "fleet"
+    assert rls.current() is None
+
+
+def test_a_scope_inside_the_logins_gives_the_login_back(acme: Tenant, instance: Instance) -> None:
+    with rls.login():
+        with rls.tenant(acme.pk):
+            assert Instance.objects.count() == 1
+        assert Tenant.objects.filter(pk=acme.pk).exists()
+        with pytest.raises(ProgrammingError, match="permission denied"), rls.attempt():
+            read("tenants_instance")
+        with pytest.raises(ZeroDivisionError), rls.tenant(acme.pk):
+            raise ZeroDivisionError
+        assert Tenant.objects.filter(pk=acme.pk).exists()
+
+
+def test_only_one_of_two_is_let_in(db: None) -> None:
+    found: list[bool] = []
+
+    def second() -> None:
+        try:
+            with rls.only_one("the same") as mine:
+                found.append(mine)
+            with rls.only_one("another") as mine:
+                found.append(mine)
+        finally:
+            connection.close()
+
+    with rls.only_one("the same") as mine:
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join()
+    assert (mine, found) == (True, [False, True])
+    with rls.only_one("the same") as again:
+        assert again
+
+
+def test_what_is_to_follow_follows_the_commit(acme: Tenant) -> None:
+    done: list[str] = []
+    with rls.tenant(acme.pk):
+        rls.after(lambda: done.append("inner"))
+        assert done == []
+    assert done == ["inner"]
+    with pytest.raises(ZeroDivisionError), rls.tenant(acme.pk):
+        rls.after(lambda: done.append("never"))
+        raise ZeroDivisionError
+    rls.after(lambda: done.append("at once"))
+    assert done == ["inner", "at once"]

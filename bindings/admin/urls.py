@@ -1,0 +1,13 @@
+"""The operators' pages that are no lists; included before the lists of `admin.site`."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import path
+
+from bindings.admin import health, keys
+
+urlpatterns = [
+    path("health/", admin.site.admin_view(health.page), name="operator_health"),
+    path("keys/", admin.site.admin_view(keys.page), name="operator_keys"),
+]

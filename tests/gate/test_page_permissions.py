@@ -1,0 +1,91 @@
+"""The permission table of the pages: every page × every caller → one status (style.md 21).
+
+302 is the way to the sign-in page for who has none (tokens have none), and where a form leads on.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.gate.permissions import Row, World, routes
+
+T = "t/<slug:tenant>/"
+INSTANCE, B = f"{T}instances/<slug:name>/", f"{T}bindings/<str:public_id>/"
+S = f"{INSTANCE}sources/<slug:provider>/"
+
+EVERYBODY = "200 200 200 200 200 200 200"
+NOT_THIS_METHOD = "405 405 405 405 405 405 405"
+NOTHING_THERE = "404 404 404 404 404 404 404"
+LEADS_ON = "302 302 302 302 302 302 302"
+MEMBERS = "200 200 200 404 302 302 302"
+ADMINS = "200 403 403 404 302 302 302"
+MISFILLED = "422 403 403 404 302 302 302"
+NOT_HERE = "405 405 405 404 302 302 302"
+
+#     route → GET, POST:                 alice bob carol mallory nobody reader writer
+PAGES = {
+    "healthz": (EVERYBODY, NOT_THIS_METHOD),
+    "readyz": (EVERYBODY, NOT_THIS_METHOD),
+    "metrics": (NOTHING_THERE, NOT_THIS_METHOD),
+    "": (LEADS_ON, NOT_THIS_METHOD),
+    "t/": (LEADS_ON, NOT_THIS_METHOD),
+    "me/language/": (NOT_THIS_METHOD, LEADS_ON),
+    "me/theme/": (NOT_THIS_METHOD, LEADS_ON),
+    "help/": (EVERYBODY, NOT_THIS_METHOD),
+    "help/errors/": (EVERYBODY, NOT_THIS_METHOD),
+    "help/errors/<str:code>/": (EVERYBODY, NOT_THIS_METHOD),
+    "help/<slug:provider>/": (EVERYBODY, NOT_THIS_METHOD),
+    "oauth/callback/<slug:host_slug>/": (NOTHING_THERE, NOT_THIS_METHOD),
+    "i/<str:code>/": ("404 404 404 404 302 302 302", "404 404 404 404 302 302 302"),
+    T: ("302 302 302 404 302 302 302", "302 302 302 404 302 302 302"),
+    f"{T}tokens/": (MEMBERS, NOT_HERE),
+    f"{T}tokens/new/": (MEMBERS, MEMBERS),
+    f"{T}tokens/<slug:token>/revoke/": (ADMINS, "302 403 403 404 302 302 302"),
+    f"{T}expiry/": (MEMBERS, NOT_HERE),
+    f"{T}expiry.csv": (MEMBERS, NOT_HERE),
+    f"{T}activity/": (MEMBERS, NOT_HERE),
+    f"{T}instances/": (MEMBERS, NOT_HERE),
+    f"{T}instances/new/": (ADMINS, MISFILLED),
+    INSTANCE: ("302 302 302 404 302 302 302", "302 302 302 404 302 302 302"),
+    f"{INSTANCE}sources/": (MEMBERS, NOT_HERE),
+    f"{INSTANCE}sources/check/": (NOT_HERE, "302 302 403 404 302 302 302"),
+    f"{S}start/": (NOT_HERE, "422 403 403 404 302 302 302"),
+    # Something is bound there.
+    f"{S}bind/": ("409 403 403 404 302 302 302", "409 403 403 404 302 302 302"),
+    f"{S}bind/test/": (NOT_HERE, MISFILLED),
+    f"{S}bind/address/": (NOT_HERE, ADMINS),
+    f"{S}confirm/": ("302 403 403 404 302 302 302", "302 403 403 404 302 302 302"),
+    B: (MEMBERS, NOT_HERE),
+    f"{B}activity/": (MEMBERS, NOT_HERE),
+    f"{B}check/": (NOT_HERE, "302 302 403 404 302 302 302"),
+    f"{B}later/": (NOT_HERE, "302 302 302 404 302 302 302"),
+    f"{B}replace/": (ADMINS, MISFILLED),
+    f"{B}end/": (ADMINS, MISFILLED),
+    # Nothing uses it, so no name has to be typed: it ends with alice's.
+    f"{B}unbind/": (ADMINS, "302 403 403 404 302 302 302"),
+    # It is bound, so there is no receipt yet.
+    f"{B}receipt/": ("404 404 404 404 302 302 302", NOT_HERE),
+}
+ELSEWHERE = (
+    "api/",
+    "admin/",
+    "accounts/",
+)  # a table of their own; allauth's and Django's own tests
+
+
+@pytest.fixture
+def world(alice, bob, carol, mallory) -> World:
+    return World(alice, bob, carol, mallory)
+
+
+@pytest.mark.parametrize("route", PAGES)
+def test_everybody_gets_the_status_of_the_table(world: World, route: str):
+    for method, statuses in zip(("GET", "POST"), PAGES[route], strict=True):
+        row = Row(method, route, statuses)
+        found = {caller: world.ask(row, caller) for caller in row.expected}
+        assert (method, found) == (method, row.expected)
+
+
+def test_every_page_has_a_row():
+    there = {route for route, _ in routes() if not route.startswith(ELSEWHERE)}
+    assert there == set(PAGES)
