@@ -45,12 +45,18 @@ def worker(sandbox_url: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
             stderr=subprocess.STDOUT,
         )
         try:
-            until(lambda: bool(app.control.inspect(timeout=0.5).ping()))
+            until(answers)
             yield process
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(PATIENCE)
-            app.close()
+
+
+def answers() -> bool:
+    """Does a worker answer? Asked on a connection of its own: the application's pool stays as it
+    is, and closing the application would keep later tasks from being registered."""
+    with app.connection_for_write() as connection:
+        return bool(app.control.inspect(timeout=0.5, connection=connection).ping())
 
 
 def until(true: Callable[[], bool]) -> None:
