@@ -47,7 +47,7 @@ MOORING_ACTIVITY_DAYS = ENVIRONMENT.activity_days
 # More than 100 threads in one process cost CPU and gain nothing (performance.md 2, measured).
 MOORING_SWEEP_THREADS = 100
 # How long a page waits for a check where the browser cannot follow it (product.md G30), in seconds.
-MOORING_PAGE_WAITS = 0 if ENVIRONMENT.stage == "test" else 12
+MOORING_PAGE_WAITS = 12
 
 # --- Django --------------------------------------------------------------------------------------
 

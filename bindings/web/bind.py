@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from bindings.models import Binding
 from bindings.services.bind import hosts, store, token
 from bindings.services.bind.token import TokenAsk
-from bindings.services.browse.specs import LABELS, Spec, spec_of
+from bindings.services.browse.specs import LABELS, Spec, people_bind, spec_of
 from bindings.web import consent, shown, token_form
 from bindings.web.forms import TokenForm
 from bindings.web.window import congratulate, frame, pass_on
@@ -96,9 +96,9 @@ def address(request: Request, tenant: str, name: str, provider: str) -> HttpResp
 def _place(request: Request, name: str, provider: str) -> tuple[Instance, Spec]:
     instance = access.get_instance(request.actor, name, shown.WRITE)
     spec = spec_of(provider)
-    if spec is None:
-        if provider not in LABELS:
-            raise NotYours
+    if provider not in LABELS:
+        raise NotYours
+    if spec is None or not people_bind(provider):
         raise hosts.not_offered(provider)
     return instance, spec
 
@@ -145,6 +145,8 @@ def _ask(provider: str, form: TokenForm) -> TokenAsk:
         token=given.get("token") or "",
         base_url=given.get("base_url") or "",
         username=given.get("username") or "",
+        organization=given.get("organization") or "",
+        clone_username=given.get("clone_username") or "",
         expires_on=given.get("expires_on"),
         mode="manual" if given.get("manual") else "full",
     )

@@ -15,7 +15,7 @@ from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import JSONObject
 
 from bindings.models import Binding, Check, CodeHost
-from bindings.services.browse.specs import ORDER, takes_address
+from bindings.services.browse.specs import ORDER, people_bind, takes_address
 from bindings.services.keep.checks import RUNNING_FOR
 from bindings.web import feed
 from portal.tenants import access
@@ -51,7 +51,11 @@ class Board:
     def offered(self) -> set[str]:
         """The platforms that can be bound here."""
         known = {server["provider"] for server in self.servers}
-        return {s for s in ORDER if self.in_region and (s in known or takes_address(s))}
+        return {
+            slug
+            for slug in ORDER
+            if self.in_region and people_bind(slug) and (slug in known or takes_address(slug))
+        }
 
     @property
     def consent_pages(self) -> list[str]:

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods
 from bindings import problems, state
 from bindings.models import Authorization, Binding, Check, CodeHost
 from bindings.services.bind import grant, hosts, links
+from bindings.services.browse.guides import BEFORE_CONSENT
 from bindings.services.browse.specs import consent_of, consent_words
 from bindings.web import shown
 from bindings.web.window import congratulate, frame
@@ -36,6 +37,7 @@ def page(
     context = {
         **frame(instance, provider),
         "servers": servers,
+        "look_out": BEFORE_CONSENT.get(provider, ""),
         "scopes": consent_words(provider, consent_of(servers[0])),
         "reconnect": reconnect,
         **_problem(failed, request.GET.get("problem", "")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -88,9 +88,18 @@ class TokenForm(forms.Form):
             "Start with https:// or http://. The server must be reachable from the internet."
             " Enter the server, not a project."
         ),
-        widget=forms.TextInput(
-            attrs={**_NO_HELP, "inputmode": "url", "placeholder": "https://you-gitlab.com"}
-        ),
+        widget=forms.TextInput(attrs={**_NO_HELP, "inputmode": "url"}),
+    )
+    organization = forms.CharField(
+        label=_("Organization"),
+        max_length=255,
+        help_text=_("Found from the token; needed only when the token works in several."),
+        widget=forms.TextInput(attrs=_NO_HELP),
+    )
+    clone_username = forms.CharField(
+        label=_("Clone username"),
+        max_length=255,
+        widget=forms.TextInput(attrs=_NO_HELP),
     )
     username = forms.CharField(
         label=_("Username"),
@@ -105,15 +114,17 @@ class TokenForm(forms.Form):
     def __init__(self, data: QueryDict | None = None, *, spec: Spec) -> None:
         super().__init__(data, initial={"base_url": spec.default_address})
         self.spec = spec
+        self.organizations: Sequence[str] = ()
         for name in set(self.fields) - {*spec.asks, "manual"}:
             del self.fields[name]
+        self.order_fields(spec.asks)
         for name, field in self.fields.items():
             field.error_messages["required"] = refusals.words("X-FORM-01", {}).detail
             field.required = name in spec.requires
+            field.help_text = str(guides.FIELDS.get((spec.slug, name), field.help_text))
         if "base_url" in self.fields:
-            self.fields["base_url"].required = not spec.default_address
-        if "username" in self.fields:
-            self.fields["username"].help_text = str(guides.USERNAMES.get(spec.slug, ""))
+            example = guides.PLACEHOLDERS.get(spec.slug)
+            self.fields["base_url"].widget.attrs |= {"placeholder": example} if example else {}
 
     @property
     def server(self) -> str:
@@ -148,6 +159,11 @@ class TokenForm(forms.Form):
                 "hx-params": "base_url,csrfmiddlewaretoken",
                 "hx-target": "#said-base_url",
             }
+
+    def offer_organizations(self, known: Sequence[str]) -> None:
+        """Let one of these be chosen; another id may still be typed."""
+        self.organizations = known
+        self.fields["organization"].widget.attrs["list"] = "organizations"
 
     def take_over(self, change: Mapping[str, str]) -> None:
         """Show these values instead of those that were typed."""

@@ -53,7 +53,7 @@ def provider(request: HttpRequest, provider: str) -> HttpResponse:
         "guide": [[markdown.inline(str(line)) for line in step] for step in steps],
         "scopes": SCOPES_ASKED.get(provider, {}).items() if "oauth" in spec.methods else (),
         "takes_address": "base_url" in spec.asks,
-        "username": guides.USERNAMES.get(provider, ""),
+        "remarks": [said for (slug, _field), said in guides.FIELDS.items() if slug == provider],
         "profile": settings.MOORING_PROFILE,
     }
     return TemplateResponse(request, "help/provider.html", context)

@@ -81,7 +81,7 @@ def lanes(live: list[Binding], now: datetime) -> list[Lane]:
 def lane(binding: Binding, name: str, now: datetime, note: str = "") -> Lane | None:
     """The line of one binding; None where there is nothing to draw."""
     end = shown.end_of(binding, now)
-    tone = shown.tone_of(binding) or "ok"
+    tone = shown.end_tone(binding, now)
     if binding.state in (State.REVOKED, State.EXPIRED):
         return Lane(name, min(end.days or 0, 0), "bad", end.main, note)
     if binding.renews or end.days is not None:
@@ -156,7 +156,7 @@ def _bound_row(actor: Actor, binding: Binding, now: datetime, *, checking: bool)
         "end": end,
         "end_url": reverse("end_date", args=here) if states else "",
         "share": shown.share_of(binding, now) if end.days is not None else None,
-        "tone": shown.tone_of(binding) or "ok",
+        "tone": shown.end_tone(binding, now),
         "checked_at": binding.schedule.checked_at,
         "checked_sub": _("Refused once. Confirming…") if binding.suspicion == 1 else "",
         "note": _("Bound") if binding.status != state.Status.PENDING else "",

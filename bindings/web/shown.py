@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.urls import reverse
@@ -61,7 +61,8 @@ def end_of(binding: Binding, now: datetime) -> words.End:
     """When its credential ends, in the words of the table."""
     if binding.state in _ENDED and binding.quality not in DATED:
         revoked = binding.state is state.State.REVOKED
-        return words.End(_("Revoked") if revoked else _("Ended"), words.full(binding.status_since))
+        since = words.day(binding.status_since.astimezone(UTC).date())
+        return words.End(_("Revoked") if revoked else _("Ended"), since)
     spec = spec_of(binding.provider)
     return words.end(
         "renews" if binding.renews else binding.quality,
@@ -140,6 +141,14 @@ def abilities_of(provider: str, proofs: Any) -> list[dict[str, Any]]:
 def tone_of(binding: Binding) -> str:
     """The tone of a binding's state: "", ok, warn, bad, info."""
     return _TONES[state.face(binding.state, lists=_lists(binding)).tone.value]
+
+
+def end_tone(binding: Binding, now: datetime) -> str:
+    """The tone of its end alone: whatever else is wrong, a far end is no reason for red."""
+    if binding.state in _ENDED:
+        return "bad"
+    left = days_left(binding, now)
+    return "warn" if left is not None and left <= expiry.LADDER[0] else "ok"
 
 
 def severe(binding: Binding) -> bool:

@@ -64,11 +64,24 @@ def show(
         **seen,
         **_failed(tested, refused, form),
     }
+    context["slots"] = _slots(form, seen.get("notices", {}), asks_end=context["asks_end"])
     if not part and (seen or context.get("code")):
         _ask_again(form)
     template = "sources/bind_result.html" if part else "sources/bind_token.html"
     status = 422 if form.errors and not part and not seen.get("passed") else 200
     return TemplateResponse(request, template, context, status=status)
+
+
+def _slots(form: TokenForm, notices: Mapping[str, Any], *, asks_end: bool) -> list[dict[str, Any]]:
+    """The fields in the platform's order, each with its place on the page."""
+    return [
+        {
+            "field": form[name],
+            "notice": notices.get(name),
+            "shown": asks_end or name != "expires_on",
+        }
+        for name in form.spec.asks
+    ]
 
 
 def guide(provider: str, server: str, instance: Instance) -> dict[str, Any]:
@@ -160,6 +173,8 @@ def _failure(code: str, facts: Mapping[str, Any], about: str, form: TokenForm) -
     field = _FIELDS.get(about, about)
     if field in form.fields:
         form.add_error(field, problem.detail)
+    if field == "organization" and facts.get("choices"):
+        form.offer_organizations(str(facts["choices"]).split(", "))
     platform = str(facts.get("platform", "")) or _("The platform")
     return {
         "code": code,

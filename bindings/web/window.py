@@ -14,6 +14,7 @@ from django.utils.translation import ngettext
 from bindings import problems
 from bindings.models import Binding
 from bindings.models.bindings import Mode
+from bindings.services.browse.guides import LINKED
 from bindings.services.browse.specs import LABELS
 from bindings.services.keep.doctor import Hint
 from bindings.web.sources import crumbs
@@ -39,13 +40,8 @@ def frame(instance: Instance, provider: str) -> dict[str, Any]:
 def congratulate(request: HttpRequest, binding: Binding, instance: Instance) -> None:
     """Say that it is bound, in the exact sentences of product.md R8.2 and R8.3."""
     login, name = binding.account_login, instance.name
-    linked = binding.provider == "github"
-    first = (
-        _("You have successfully linked your GitHub account.")
-        if linked
-        else _("You have successfully bound your %(platform)s account.")
-        % {"platform": LABELS[binding.provider]}
-    )
+    bound = _("You have successfully bound your %(platform)s account.")
+    first = LINKED.get(binding.provider) or bound % {"platform": LABELS[binding.provider]}
     if binding.mode == Mode.MANUAL:
         second = _("Bound for manual builds.")
     elif binding.repositories_seen:

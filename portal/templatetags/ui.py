@@ -113,6 +113,12 @@ def outcome(status: str) -> words.Pill:
 
 
 @register.filter
+def first_word(text: str) -> str:
+    """What stands before the first space: the id of "60de7a68 Platform"."""
+    return text.partition(" ")[0]
+
+
+@register.filter
 def message_tone(tags: str) -> str:
     """Our tone for the level tag of a Django message."""
     return next((_TONES[tag] for tag in tags.split() if tag in _TONES), "")

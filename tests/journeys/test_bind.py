@@ -157,7 +157,7 @@ def test_all_accounts_are_checked_and_the_rows_follow(
     visit = enter(alice)
     page = visit.open(sources)
     bind_gitlab(visit, sandbox, gitlab_token(sandbox))
-    sandbox.fault("gitlab", "slow", value=1)
+    sandbox.fault("gitlab", "slow", value=0.4)
     visit.press("Check all now")
     visit.says("Checking 1 account…")
     page.locator("#row-gitlab").get_by_text("Checking…").wait_for()

@@ -1,4 +1,5 @@
-"""How a person makes the token of each platform, step by step (`product.md` 3.5).
+"""What people read about each platform where they bind it: how to make the token, step by step
+(`product.md` 3.5), where to find a name, what to look out for.
 
 `**…**` marks what is written on the platform's own page.
 """
@@ -41,10 +42,81 @@ STEPS: Mapping[str, tuple[tuple[Promise | str, ...], ...]] = {
             ),
         ),
     ),
+    "codeup": (
+        (
+            _(
+                "In Codeup open Personal Settings > Personal access token > New Token. Tick at"
+                " least:"
+            ),
+        ),
+        (
+            _(
+                "Organization management: Organization members read-only, Organization departments"
+                " read-only."
+            ),
+            "(read:org, read:group, read:user)",
+        ),
+        (
+            _(
+                "Code management: Code repositories read-only, Branches read-only, Tags read-only,"
+                " Webhook read/write."
+            ),
+            "(read:repo, read:repo:branch, read:repo:tag, read:repo:webhook, write:repo:webhook)",
+        ),
+        (
+            _(
+                "Set **Token Name** and **Expired At**, press **New**, read the **Security Tip**"
+                " and press **OK, I understand the risks**."
+            ),
+            _(
+                "The token must be an access token. The platform shows it once: copy it before you"
+                " leave the page."
+            ),
+        ),
+        (_("Your clone username is under Personal Settings > HTTPS Password."),),
+    ),
+    "gitea": (
+        (_("Open the token page of your server: **Settings**, then **Applications**."),),
+        (
+            _(
+                "Under **Manage Access Tokens** give it a name and choose read:user,"
+                " write:repository and read:organization."
+            ),
+            _("Older servers have no permissions to choose."),
+        ),
+        (
+            _("Press **Generate Token**, and paste the token here."),
+            _(
+                "The token must be an access token. The platform shows it once: copy it before you"
+                " leave the page."
+            ),
+        ),
+    ),
 }
 """Platform → steps, each with the sentences that explain it. The first one has the button."""
 
-USERNAMES: Mapping[str, Promise | str] = {
-    "gitlab": _("Your GitLab username (with the @), not the display name under Profile > Name."),
+FIELDS: Mapping[tuple[str, str], Promise | str] = {
+    ("gitlab", "username"): _(
+        "Your GitLab username (with the @), not the display name under Profile > Name."
+    ),
+    ("codeup", "clone_username"): _(
+        "Your clone username is under Personal Settings > HTTPS Password."
+    ),
 }
-"""Platform → where its user name is found."""
+"""Platform, field → where a person finds what to type."""
+
+PLACEHOLDERS: Mapping[str, str] = {"gitlab": "https://you-gitlab.com"}
+"""Platform → an address that shows the form of one."""
+
+BEFORE_CONSENT: Mapping[str, Promise | str] = {
+    "github": _(
+        "Using organization repositories? On GitHub's page press Grant or Request beside each"
+        " organization."
+    ),
+}
+"""Platform → what to look out for on its consent page."""
+
+LINKED: Mapping[str, Promise | str] = {
+    "github": _("You have successfully linked your GitHub account."),
+}
+"""Platform → its own sentence of success; the others share one (product.md R8.2, R8.3)."""

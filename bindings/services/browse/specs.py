@@ -118,6 +118,12 @@ def takes_address(provider: str) -> bool:
     return kind is not None and Can.TYPED_ADDRESS in kind.spec.capabilities
 
 
+def people_bind(provider: str) -> bool:
+    """Do people bind accounts of this platform? Not where the operator's cloud account does."""
+    kind = REGISTRY.get(provider)
+    return kind is not None and set(kind.spec.methods) != {Method.PLATFORM}
+
+
 def consent_words(provider: str, consent: Consent) -> list[tuple[str, str]]:
     """What will be asked for at the platform, and why, in the active language."""
     reasons = SCOPES_ASKED.get(provider, {})
@@ -137,6 +143,25 @@ SCOPES_ASKED = {
     },
     "gitlab": {
         "api": _("Read your repositories, clone them, and set the webhook that starts builds."),
+    },
+    "gitee": {
+        "user_info": _("Know which account this is."),
+        "projects": _("List and clone your repositories."),
+        "hook": _("Add and remove our build webhook."),
+        "groups": _("Show repositories of your organizations."),
+    },
+    "bitbucket": {
+        "account": _("Know which account this is and its workspaces."),
+        "repository": _("List and clone repositories."),
+        "webhook": _("Add and remove our build webhook."),
+    },
+    "gitea": {
+        "read:user": _("Know which account this is."),
+        "write:repository": _(
+            "List and clone repositories, and add and remove our build webhook. Gitea has no"
+            " smaller permission for webhooks. We never push."
+        ),
+        "read:organization": _("Show repositories of your organizations."),
     },
 }
 """Platform → scope → why we ask for it (`ux/spec.md` 5.5)."""

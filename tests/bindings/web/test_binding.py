@@ -151,8 +151,9 @@ def test_a_check_is_begun_and_followed(alice: Somebody, binding: Binding, at: Ad
 
 
 def test_a_check_leads_back_to_where_it_was_asked_for(
-    alice: Somebody, binding: Binding, at: Address
+    alice: Somebody, binding: Binding, at: Address, settings: Any
 ) -> None:
+    settings.MOORING_PAGE_WAITS = 0
     client = alice.client
     answer = client.post(at.of(binding, "check/"), {"next": at.sources})
     assert answer.headers["Location"] == at.sources
