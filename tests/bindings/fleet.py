@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -117,3 +118,16 @@ def reload(at: CodeHost) -> CodeHost:
 def plan(row: Binding) -> Schedule:
     with rls.fleet("a test looks"):
         return Schedule.objects.get(pk=row.pk)
+
+
+def outside(gitlab: GitLab, name: str = "slow", **more: Any) -> CodeHost:
+    """A GitLab of a made-up name, which a FakeNetwork leads to a far end."""
+    return host(gitlab, name, base_url=f"http://{name}.example.com", **more)
+
+
+def until(true: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Return once this is true."""
+    ends = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < ends
+        time.sleep(0.05)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+import pytest
 from django.utils import timezone
 
 from bindings import expiry
@@ -16,8 +18,9 @@ from bindings.services.bind.token import Bound, TokenAsk
 from bindings.services.browse.specs import consent_of
 from bindings.services.custody import sealed
 from portal.ground import rls
+from portal.ground.refusals import Refusal
 from portal.tenants.access import Actor
-from portal.tenants.models import Instance, Tenant
+from portal.tenants.models import Event, Instance, Tenant
 from providers.catalogue import REGISTRY
 from tests.hosts import Sandbox
 
@@ -159,8 +162,6 @@ def live(instance: Instance) -> list[Binding]:
 
 def events(tenant: Tenant, prefix: str = "binding.") -> list[Any]:
     """The events of a tenant whose type begins so, oldest first."""
-    from portal.tenants.models import Event
-
     with rls.tenant(tenant.pk):
         rows = Event.objects.of(tenant).filter(type__startswith=prefix)
         return list(rows.order_by("seq"))
@@ -176,3 +177,10 @@ def make_due(*bindings: Binding, at: datetime | None = None) -> None:
         Schedule.objects.filter(pk__in=[one.pk for one in bindings]).update(
             next_check_at=at or timezone.now()
         )
+
+
+def refused(call: Callable[[], Any]) -> Refusal:
+    """How a call is refused."""
+    with pytest.raises(Refusal) as caught:
+        call()
+    return caught.value

@@ -353,8 +353,13 @@ def test_what_is_to_follow_follows_the_commit(acme: Tenant) -> None:
         rls.after(lambda: done.append("inner"))
         assert done == []
     assert done == ["inner"]
-    with pytest.raises(ZeroDivisionError), rls.tenant(acme.pk):
-        rls.after(lambda: done.append("never"))
-        raise ZeroDivisionError
+
+    def undone() -> None:
+        with rls.tenant(acme.pk):
+            rls.after(lambda: done.append("never"))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        undone()
     rls.after(lambda: done.append("at once"))
     assert done == ["inner", "at once"]

@@ -1,4 +1,4 @@
-"""Binding by consent: what the platform sends back, who confirms it, what becomes of the rest."""
+"""Binding by consent: what comes back, who confirms it, and what becomes of the rest."""
 
 from __future__ import annotations
 

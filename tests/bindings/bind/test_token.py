@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
-from bindings.models import Binding, Check, CodeHost, Credential, Schedule
-from bindings.problems import AlreadyBound
-from bindings.services.bind import change, instances, token, unbind
+from bindings.models import Binding, Check, CodeHost, Credential
+from bindings.services.bind import token
 from portal.ground import rls
-from portal.ground.refusals import NotYours, Refusal
+from portal.ground.refusals import Refusal
 from portal.tenants.models import Instance, Tenant
 from tests.bindings.sources import (
     GitLab,
@@ -23,16 +19,11 @@ from tests.bindings.sources import (
     events,
     live,
     opened,
+    refused,
     stored,
     told,
 )
 from tests.people import Somebody
-
-
-def refused(call: Callable[[], Any]) -> Refusal:
-    with pytest.raises(Refusal) as caught:
-        call()
-    return caught.value
 
 
 def failed_step(refusal: Refusal) -> str:
@@ -203,139 +194,6 @@ def test_the_user_name_has_to_be_the_owners_where_it_is_typed(
     assert row.username == "build-bot"
 
 
-# -- which server --------------------------------------------------------------------------------
-
-
-def test_a_project_link_is_cut_to_its_server_and_told(
-    gitlab: GitLab, alice: Somebody, instance: Instance
-) -> None:
-    link = f"{gitlab.base_url}/platform/api/-/tree/main?ref=x#L1"
-    bound = gitlab.bound(alice.actor, instance, base_url=link)
-    assert stored(bound.binding).host.base_url == gitlab.base_url
-    (hint,) = bound.hints
-    assert (hint.about, hint.value, hint.code) == ("base_url", gitlab.base_url, "GL-ADDR-02")
-    assert hint.facts["path"].startswith("platform/api")
-
-
-@pytest.mark.parametrize("typed", ["/users/sign_in", "/api/v4", "/"])
-def test_the_servers_own_pages_are_the_server(
-    gitlab: GitLab, alice: Somebody, instance: Instance, typed: str
-) -> None:
-    bound = gitlab.bound(alice.actor, instance, base_url=gitlab.base_url + typed)
-    assert stored(bound.binding).host.base_url == gitlab.base_url
-    assert bound.hints == ()
-
-
-PORTS = {
-    "seed": {
-        "https://gitlab.example.com:8443": "GL-ADDR-06",
-        "http://gitlab.example.com:1024": "GL-ADDR-07",
-        "http://gitlab.example.com:22": "GL-ADDR-07",
-    },
-    "extended": {
-        "https://gitlab.example.com:1024": "GL-ADDR-06",
-        "http://gitlab.example.com:1024": "GL-ADDR-07",
-        "https://10.1.2.3": "GL-ADDR-04",
-        "https://me:secret@gitlab.example.com": "GL-ADDR-05",
-        "gitlab.example.com": "GL-ADDR-01",
-    },
-}
-
-
-@pytest.mark.parametrize(
-    ("profile", "typed"), [(profile, typed) for profile in PORTS for typed in PORTS[profile]]
-)
-def test_addresses_that_the_profile_refuses_are_refused_by_code(
-    gitlab: GitLab, alice: Somebody, instance: Instance, settings: Any, profile: str, typed: str
-) -> None:
-    settings.MOORING_PROFILE = profile
-    settings.MOORING_SANDBOX_URL = ""
-    refusal = refused(lambda: gitlab.bind(alice.actor, instance, base_url=typed))
-    assert (refusal.code, refusal.field) == (PORTS[profile][typed], "base_url")
-    assert gitlab.token() not in repr(refusal.__dict__)
-
-
-def test_the_address_of_an_offered_server_finds_it(
-    gitlab: GitLab, alice: Somebody, instance: Instance
-) -> None:
-    with rls.fleet("an operator's host"):
-        offered = CodeHost.objects.create(
-            slug="our-gitlab",
-            provider="gitlab",
-            label="Our GitLab",
-            base_url=gitlab.base_url,
-            api_url=f"{gitlab.base_url}/api/v4",
-        )
-    by_address = gitlab.bind(alice.actor, instance)
-    assert by_address.host_id == offered.pk
-    with rls.fleet("a test looks"):
-        assert CodeHost.objects.count() == 1
-
-
-@pytest.mark.parametrize("name", ["slug", "public_id"])
-def test_an_offered_server_is_found_by_its_name(
-    gitlab: GitLab, alice: Somebody, instance: Instance, name: str
-) -> None:
-    with rls.fleet("an operator's host"):
-        offered = CodeHost.objects.create(
-            slug="our-gitlab",
-            provider="gitlab",
-            label="Our GitLab",
-            base_url=gitlab.base_url,
-            api_url=f"{gitlab.base_url}/api/v4",
-        )
-    chosen = gitlab.bind(alice.actor, instance, base_url="", host=getattr(offered, name))
-    assert chosen.host_id == offered.pk
-
-
-def test_another_tenants_server_has_no_name_here(
-    gitlab: GitLab,
-    alice: Somebody,
-    mallory: Somebody,
-    instance: Instance,
-    foreign_instance: Instance,
-) -> None:
-    theirs = gitlab.bind(mallory.actor, foreign_instance).host
-    for name in (theirs.slug, theirs.public_id):
-        refusal = refused(
-            lambda name=name: gitlab.bind(alice.actor, instance, base_url="", host=name)
-        )
-        assert refusal.code == "X-HOST-01"
-
-
-def test_equal_addresses_of_two_tenants_are_two_servers(
-    gitlab: GitLab,
-    alice: Somebody,
-    mallory: Somebody,
-    instance: Instance,
-    second_instance: Instance,
-    foreign_instance: Instance,
-) -> None:
-    ours = [gitlab.bind(alice.actor, place).host_id for place in (instance, second_instance)]
-    theirs = gitlab.bind(mallory.actor, foreign_instance).host_id
-    assert ours[0] == ours[1] != theirs
-    with rls.fleet("a test looks"):
-        owners = dict(CodeHost.objects.values_list("pk", "owner__slug"))
-    assert owners == {ours[0]: "acme", theirs: "globex"}
-
-
-@pytest.mark.parametrize("whose", ["operator", "tenant"])
-def test_a_server_that_was_switched_off_is_not_bound_again(
-    gitlab: GitLab, alice: Somebody, instance: Instance, acme: Tenant, whose: str
-) -> None:
-    with rls.fleet("a host that is off"):
-        CodeHost.objects.create(
-            slug="closed",
-            owner=acme if whose == "tenant" else None,
-            provider="gitlab",
-            label="Closed",
-            base_url=gitlab.base_url,
-            api_url=f"{gitlab.base_url}/api/v4",
-            enabled=False,
-        )
-    assert refused(lambda: gitlab.bind(alice.actor, instance)).code == "GL-OFF-01"
-
-
 # -- what is offered -----------------------------------------------------------------------------
 
 
@@ -372,101 +230,6 @@ def test_a_form_without_a_token_is_refused_before_anybody_is_asked(
     asked = token.TokenAsk(provider="gitlab", token="", base_url=gitlab.base_url)
     refusal = refused(lambda: token.bind(actor=alice.actor, instance=instance, ask=asked))
     assert (refusal.code, refusal.field) == ("X-FORM-01", "token")
-
-
-# -- one account a platform ----------------------------------------------------------------------
-
-
-def test_a_second_account_is_refused_and_the_first_is_named(
-    gitlab: GitLab, alice: Somebody, instance: Instance
-) -> None:
-    first = gitlab.bind(alice.actor, instance)
-    asked = gitlab.asked()
-    with pytest.raises(AlreadyBound) as caught:
-        gitlab.bind(alice.actor, instance, login="ann")
-    assert caught.value.code == "GL-DUP-01"
-    assert caught.value.facts["login"] == "build-bot"
-    assert caught.value.extra == {"binding": first.public_id}
-    assert gitlab.asked() == asked
-
-
-def test_sixteen_binds_at_once_leave_one_binding(
-    gitlab: GitLab, alice: Somebody, instance: Instance
-) -> None:
-    outcomes = at_once(16, lambda n: _try_bind(gitlab, alice, instance, n))
-    assert sorted(outcomes) == ["GL-DUP-01"] * 15 + ["bound"]
-    assert len(live(instance)) == 1
-    with rls.fleet("a test looks"):
-        assert CodeHost.objects.count() == 1
-        assert Credential.objects.count() == Schedule.objects.count() == 1
-
-
-def _try_bind(gitlab: GitLab, who: Somebody, instance: Instance, n: int) -> str:
-    try:
-        gitlab.bind(who.actor, instance, login=["build-bot", "ann"][n % 2])
-    except Refusal as refusal:
-        return refusal.code
-    return "bound"
-
-
-def at_once(count: int, work: Callable[[int], str]) -> list[str]:
-    """What `count` threads come back with that begin together."""
-    gate, found = threading.Barrier(count), [""] * count
-
-    def one(n: int) -> None:
-        gate.wait()
-        try:
-            found[n] = work(n)
-        finally:
-            connection.close()
-
-    crew = [threading.Thread(target=one, args=(n,)) for n in range(count)]
-    for thread in crew:
-        thread.start()
-    for thread in crew:
-        thread.join()
-    return found
-
-
-def test_bind_against_unbind_ends_in_one_of_the_two_orders(
-    gitlab: GitLab, alice: Somebody, instance: Instance
-) -> None:
-    for _ in range(4):
-        known = live(instance)
-        bound = known[0] if known else gitlab.bind(alice.actor, instance)
-
-        def act(n: int, bound: Binding = bound) -> str:
-            if n == 0:
-                unbind.unbind(actor=alice.actor, binding=bound)
-                return "unbound"
-            return _try_bind(gitlab, alice, instance, 0)
-
-        outcomes = at_once(2, act)
-        assert outcomes[0] == "unbound"
-        assert outcomes[1] in ("bound", "GL-DUP-01")
-        assert len(live(instance)) == int(outcomes[1] == "bound")
-        assert stored(bound).unbound_at is not None
-
-
-def test_a_label_changed_at_the_same_moment_costs_nobody_a_verdict(
-    gitlab: GitLab, alice: Somebody, binding: Binding
-) -> None:
-    def act(n: int) -> str:
-        change.change(actor=alice.actor, binding=binding, changes={"labels": {"n": str(n)}})
-        return "changed"
-
-    assert at_once(4, act) == ["changed"] * 4
-    assert stored(binding).version == binding.version + 4
-
-
-def test_a_closed_instance_is_not_bound(
-    gitlab: GitLab, alice: Somebody, instance: Instance
-) -> None:
-    instances.close_instance(actor=alice.actor, instance=instance)
-    with pytest.raises(NotYours):
-        gitlab.bind(alice.actor, instance)
-    with rls.fleet("a test looks"):
-        assert not Binding.objects.exists()
 
 
 # -- the dry run ---------------------------------------------------------------------------------

@@ -272,36 +272,12 @@ def test_manual_builds_skip_the_webhook(gitlab: GitLab, db: None) -> None:
 
 def test_a_host_outside_may_not_reach_us_inside(db: None) -> None:
     ours = Authority()
-    with FarEnd(by_path(cloneable), tls=ours.server(NAME)) as end:
+    with FarEnd(by_path(far.cloneable), tls=ours.server(NAME)) as end:
         network = FakeNetwork({NAME: [ADDRESS]}, {(ADDRESS, 443): end.place})
         with far.through(network):
             found = doctor.examine(asked(ours), now=timezone.now())
     assert (found.ok, found.outcome) == (True, "warn")
     assert (found.steps[-1].status, found.steps[-1].code) == ("warn", "GL-HOOK-01")
-
-
-def cloneable(path: str) -> bytes:
-    """A GitLab that behaves, with one branch and a repository that can be read."""
-    from tests.providers.farend import reply
-
-    sha = "1" * 40
-    if "info/refs" in path:
-        line = f"{sha} refs/heads/main\0agent=test\n"
-        body = f"001e# service=git-upload-pack\n0000{len(line) + 4:04x}{line}0000"
-        return reply(body, kind="application/x-git-upload-pack-advertisement")
-    if "/branches" in path:
-        return reply([{"name": "main", "commit": {"id": sha}}])
-    if path.startswith("/api/v4/projects/"):
-        return reply(
-            {
-                "id": 1,
-                "path_with_namespace": "acme/api",
-                "http_url_to_repo": f"https://{NAME}/acme/api.git",
-                "web_url": f"https://{NAME}/acme/api",
-                "default_branch": "main",
-            }
-        )
-    return good(path)
 
 
 def test_an_account_without_repositories_is_warned(gitlab: GitLab, db: None) -> None:

@@ -26,7 +26,6 @@ from portal.tenants.models import Instance, Tenant
 from providers.http import Door
 from tests.bindings import far
 from tests.bindings.fleet import Clock, many, plan
-from tests.bindings.keep.test_doctor import cloneable
 from tests.bindings.sources import stored, told
 from tests.people import Somebody
 from tests.providers.farend import by_path
@@ -110,7 +109,7 @@ def place(
     world.door.close()
     setup = row["setup"]
     if set(server) <= {"check"} and "dns" not in setup and "plain HTTP" not in str(setup):
-        world.far.script = by_path(cloneable)
+        world.far.script = by_path(far.cloneable)
     trusted = "" if "ca_bundle" in setup.get("host", {}) else world.rules.ca_bundle
     kind: type[Door] = far.Hasty if row["id"] in FOR_EVER else Door
     stack.enter_context(far.installed(kind(network=world.network, trusted=trusted)))
@@ -118,6 +117,14 @@ def place(
 
 
 # -- how each call ends --------------------------------------------------------------------------
+
+
+def _met(call: Callable[[], Any]) -> tuple[Any, Refusal | None]:
+    """What a call gives, or how it is refused."""
+    try:
+        return call(), None
+    except Refusal as refusal:
+        return None, refusal
 
 
 def bind_gitlab(here: Place, who: Somebody, instance: Instance) -> None:
@@ -130,12 +137,10 @@ def bind_gitlab(here: Place, who: Somebody, instance: Instance) -> None:
         token=here.world.credential.token,
     )
     outcome = here.expected["outcome"]
-    try:
-        bound = token.bind(actor=who.actor, instance=instance, ask=asked).binding
-    except Refusal as refusal:
+    bound, refusal = _met(lambda: token.bind(actor=who.actor, instance=instance, ask=asked))
+    if refusal is not None:
         assert "rejected" in outcome, refusal.code
-        wanted = CODES.get(here.expected.get("code", ""), {refusal.code})
-        assert refusal.code in wanted
+        assert refusal.code in CODES.get(here.expected.get("code", ""), {refusal.code})
         with rls.fleet("a test looks"):
             assert not Binding.objects.exists()
             assert not Credential.objects.exists()
@@ -143,7 +148,7 @@ def bind_gitlab(here: Place, who: Somebody, instance: Instance) -> None:
         assert told(here.tenant) == []
         return
     assert "ok" in outcome
-    assert bound.status == "active"
+    assert bound.binding.status == "active"
 
 
 def revalidate(here: Place, who: Somebody, instance: Instance) -> None:
@@ -172,6 +177,11 @@ def revalidate(here: Place, who: Somebody, instance: Instance) -> None:
     assert told(here.tenant) == []
 
 
+def _soon(row: Binding) -> bool:
+    planned = plan(row).next_check_at
+    return planned is not None and planned <= timezone.now()
+
+
 def _waits(here: Place, row: Binding, clock: Clock) -> None:
     """Nobody is asked before the time, and no failure is counted."""
     planned, wait = plan(row), WAITS.get(here.row["id"], 60.0)
@@ -191,16 +201,14 @@ def list_repos(here: Place, who: Somebody, instance: Instance) -> None:
     if len(here.row["setup"].get("dns", [])) == 3:
         sweep.run()
     outcome = here.expected["outcome"]
-    try:
-        listing = repositories.repositories(binding=stored(row))
-    except Refusal as refusal:
+    listing, refusal = _met(lambda: repositories.repositories(binding=stored(row)))
+    if refusal is not None:
         assert outcome in ("failed", "truncated", "failed_or_single_page", "ok_or_call_failed")
         assert refusal.code.startswith("GL-")
         with rls.tenant(here.tenant.pk):
             assert not Repository.objects.of(here.tenant).exists()
         if here.row["id"] == "http-126":
-            assert plan(row).next_check_at is not None
-            assert plan(row).next_check_at <= timezone.now()
+            assert _soon(row)
     else:
         assert outcome in ("ok", "failed_or_single_page", "ok_or_call_failed")
         keys = [one.external_id for one in listing.rows]

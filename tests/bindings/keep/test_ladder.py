@@ -16,7 +16,7 @@ from bindings.services.bind import unbind
 from bindings.services.keep import ladder, sweep
 from portal.ground import rls
 from portal.tenants.models import Instance, Tenant
-from tests.bindings.fleet import host, many, plan
+from tests.bindings.fleet import Clock, host, many, plan
 from tests.bindings.sources import GitLab, events, stored, told
 from tests.people import Somebody
 
@@ -105,11 +105,11 @@ def test_it_ends_when_the_platform_has_said_so_twice(
     bound = gitlab.bind(alice.actor, instance, "ending")
     assert bound.expires_at is not None
     gitlab.sandbox.change_token("ending", "gitlab", "build-bot", expires_in=-1)
-    now = bound.expires_at + timedelta(minutes=1)
-    ladder.climb(now)
+    clock = Clock(bound.expires_at + timedelta(minutes=1))
+    ladder.climb(clock())
     for _ in range(2):
-        sweep.run(clock=lambda now=now: now)
-        now = stored(bound).schedule.next_check_at
+        sweep.run(clock=clock)
+        clock.now = stored(bound).schedule.next_check_at or clock.now
     assert stored(bound).status == "expired"
     assert told(acme)[-1] == "binding.expired"
 

@@ -12,10 +12,9 @@ from bindings.models import Binding
 from bindings.services.browse import repositories
 from bindings.services.keep import reopen, sweep
 from portal.ground import rls
-from portal.ground.refusals import Refusal
 from portal.tenants.models import Tenant
 from tests.bindings.fleet import host, many, plan, states
-from tests.bindings.sources import GitLab, credential, make_due, stored, told
+from tests.bindings.sources import GitLab, credential, make_due, refused, stored, told
 
 OTHER = "other1:" + "A" * 43
 
@@ -79,12 +78,8 @@ def test_it_is_not_used_meanwhile(gitlab: GitLab, binding: Binding, settings: An
     make_due(binding)
     sweep.run()
     asked = len(gitlab.sandbox.requests("gitlab"))
-    try:
-        repositories.repositories(binding=binding)
-    except Refusal as refusal:
-        assert (refusal.code, refusal.extra) == ("X-STATE-01", {"state": "undecryptable"})
-    else:
-        raise AssertionError("it was used")
+    refusal = refused(lambda: repositories.repositories(binding=binding))
+    assert (refusal.code, refusal.extra) == ("X-STATE-01", {"state": "undecryptable"})
     assert len(gitlab.sandbox.requests("gitlab")) == asked
 
 
