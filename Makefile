@@ -36,6 +36,6 @@ clean:
 	@$(IN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear .venv
 	@.uv/bin/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear .uv
 	@{ .uv/bin/pip install --quiet --require-hashes --requirement requirements-uv.lock \
-	    && .uv/bin/uv pip sync --quiet --require-hashes --python $(IN)/python requirements-dev.lock; } \
+	    && .uv/bin/uv pip sync --quiet --system-certs --require-hashes --python $(IN)/python requirements-dev.lock; } \
 	    || $(IN)/python -m pip install --quiet --require-hashes --requirement requirements-dev.lock
 	@touch $@

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+_LONGEST = 80
+
 
 def text(url: str, local: Path) -> str:
     """The screen for the demo data of `local`, which `seed_demo` wrote (api.md 9.3)."""
@@ -38,7 +40,12 @@ def _sandbox(hosts: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     for host in hosts.values():
         for account in host.get("accounts", []):
             for token in account["tokens"][:1]:
-                yield host["base_url"], account["login"], token["token"]
+                yield host["base_url"], account["login"], _fits(token["token"])
+
+
+def _fits(token: str) -> str:
+    """A token that a person can select; some platforms issue thousands of characters."""
+    return token if len(token) <= _LONGEST else "(too long to show here: see demo.json)"
 
 
 def _table(rows: list[tuple[str, ...]]) -> Iterator[str]:
