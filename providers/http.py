@@ -134,6 +134,12 @@ class Door:
         self._watchdog = Watchdog(self.tidy)
         self._ends: Alarm | None = None
 
+    def paced(self, pace: Pace) -> Door:
+        """This door for the calls of one errand, which go at this pace."""
+        errand = copy.copy(self)
+        errand._pace = pace
+        return errand
+
     def within(self, seconds: float) -> Door:
         """This door for one errand of several calls: together they take no longer than that."""
         errand = copy.copy(self)

@@ -10,10 +10,12 @@ from functools import lru_cache
 import redis
 from django.conf import settings
 from redis.backoff import NoBackoff
+from redis.commands.core import Script
 from redis.retry import Retry
 
 log = logging.getLogger(__name__)
 
+Client = redis.Redis
 Away = redis.RedisError
 """What every call may raise: Redis is not there, or not now."""
 
@@ -28,6 +30,16 @@ _said = [0]  # the minute in which the log was last told
 def client() -> redis.Redis:
     """The client of this process, made on first use so that every fork has its own."""
     return _client(os.getpid(), settings.REDIS_URL)
+
+
+def script(text: str) -> Script:
+    """A Lua script, to be called with `keys`, `args` and, in a pipeline, `client`."""
+    return _script(text, os.getpid(), settings.REDIS_URL)
+
+
+@lru_cache(maxsize=16)
+def _script(text: str, _pid: int, _url: str) -> Script:
+    return client().register_script(text)
 
 
 @lru_cache(maxsize=2)

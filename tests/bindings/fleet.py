@@ -19,6 +19,7 @@ from providers.types import Credential as Secret
 from providers.types import Method
 from tests.bindings.sources import GitLab
 
+QUICK = {"per_minute": 100_000}
 PROVEN = {"ok": True, "code": None, "proven_at": "2026-11-21T06:40:00+00:00"}
 
 
@@ -38,7 +39,7 @@ class Clock:
 
 def host(gitlab: GitLab, slug: str = "our-gitlab", **more: Any) -> CodeHost:
     """An operator's GitLab: the sandbox, or whatever `base_url` says."""
-    facts = {"provider": "gitlab", "label": slug, "base_url": gitlab.base_url} | more
+    facts = {"provider": "gitlab", "label": slug, "base_url": gitlab.base_url, **QUICK} | more
     facts["api_url"] = REGISTRY[facts["provider"]].api_url(facts["base_url"])
     with rls.fleet("a test's host"):
         return CodeHost.objects.create(slug=slug, **facts)

@@ -14,7 +14,7 @@ from bindings.services.bind.refuse import refusal_of
 from bindings.services.bind.replace import former, revoke, same_account, swap
 from bindings.services.bind.store import Proven
 from bindings.services.bind.unbind import unbind
-from bindings.services.custody.door import door, host_for_accounts, rules_for
+from bindings.services.custody.door import door_to, host_for_accounts, rules_for
 from bindings.services.keep import doctor
 from bindings.services.keep.doctor import Question
 from bindings.services.tell import outbox
@@ -106,7 +106,7 @@ def _exchange(attempt: Authorization, code: str, redirect_uri: str, verifier: st
             code=code,
             redirect_uri=redirect_uri,
             verifier=verifier,
-            door=door(),
+            door=door_to(attempt.host),
             rules=rules_for(attempt.host),
             now=timezone.now(),
         )

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from bindings.models import Binding, CodeHost
 from bindings.services.custody import sealed
-from bindings.services.custody.door import door, host_value, rules_for
+from bindings.services.custody.door import door_to, host_value, rules_for
 from bindings.services.custody.sealed import Undecryptable
 from portal.ground import rls
 from providers import address as addresses
@@ -116,7 +116,7 @@ def known_app(host: CodeHost, *, redirect_uri: str) -> str:
             spec.oauth,
             code="mooring-test",
             redirect_uri=redirect_uri,
-            door=door(),
+            door=door_to(host),
             rules=rules_for(host),
             now=timezone.now(),
         )

@@ -10,6 +10,7 @@ from django.conf import settings
 
 from bindings.models import CodeHost
 from bindings.services.custody import sealed
+from bindings.services.custody.pace import PACER, budget_of
 from bindings.services.custody.sealed import Undecryptable
 from providers.http import Door
 from providers.types import Host, Profile, Rules
@@ -23,6 +24,13 @@ def door() -> Door:
     """The Door of this process: the installed one, else one made on first use."""
     known = _doors.get(os.getpid())
     return known or _doors.setdefault(os.getpid(), _made())
+
+
+def door_to(host: CodeHost, *, within: float | None = None) -> Door:
+    """The door for an errand at this host that somebody waits for, at the host's own pace.
+    `within`: seconds for all its calls together."""
+    way = door() if within is None else door().within(within)
+    return way.paced(PACER.people(budget_of(host)))
 
 
 def install(made: Door) -> None:

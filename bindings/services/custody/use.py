@@ -13,7 +13,7 @@ from django.utils import timezone
 from bindings import state
 from bindings.models import Binding, CodeHost, Credential, Schedule, facts
 from bindings.services.custody import sealed
-from bindings.services.custody.door import door, host_for_accounts, rules_for
+from bindings.services.custody.door import door_to, host_for_accounts, rules_for
 from portal.ground import rls
 from portal.ground.refusals import NotYours, Refusal
 from providers.base import Provider
@@ -45,7 +45,7 @@ def provider_at(host: CodeHost, secret: Secret, *, through: Door | None = None) 
     """An account at `host` by a secret that may not be stored yet. Raises TransactionOpen."""
     if rls.is_open():
         raise TransactionOpen("close the scope before asking a code host")
-    way = through or door()
+    way = through or door_to(host)
     return connect(host.provider, host_for_accounts(host), secret, door=way, rules=rules_for(host))
 
 
@@ -62,7 +62,7 @@ def use(binding: Binding, *, why: str) -> Iterator[Provider]:
     usable(row.binding)
     secret = sealed.secret_of(row, row.binding)
     log.info("credential used", binding=binding.public_id, why=why)
-    provider = provider_at(binding.host, secret, through=door().within(ERRAND))
+    provider = provider_at(binding.host, secret, through=door_to(binding.host, within=ERRAND))
     try:
         yield provider
     except TokenRejected:

@@ -19,7 +19,7 @@ from django.conf import settings
 from bindings import expiry, problems
 from bindings.models import CodeHost
 from bindings.problems.explaining import Explained
-from bindings.services.custody.door import door, rules_for
+from bindings.services.custody.door import door_to, rules_for
 from bindings.services.custody.use import provider_at
 from bindings.services.keep import abilities
 from bindings.services.keep.abilities import Abilities
@@ -119,7 +119,8 @@ class _Climb:
         self.question, self.now = question, now
         self.provider_class = REGISTRY[question.host.provider]
         self.prefix = self.provider_class.spec.prefix
-        self.door, self.rules = door().within(SECONDS), rules_for(question.host)
+        self.door = door_to(question.host, within=SECONDS)
+        self.rules = rules_for(question.host)
         self.steps = {key: Step(key) for key in KEYS}
         self.begun = self.step_begun = time.monotonic()
         self.hints: list[Hint] = []

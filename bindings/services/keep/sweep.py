@@ -19,6 +19,7 @@ from django.conf import settings
 from bindings import state
 from bindings.models import CodeHost
 from bindings.services.custody.door import door, host_for_accounts, rules_for
+from bindings.services.custody.pace import OURS, PACER, Budget, budget_of
 from bindings.services.custody.sealed import Undecryptable
 from bindings.services.keep import abilities, claim, weather, write
 from bindings.services.keep.abilities import Abilities
@@ -58,6 +59,7 @@ class _Place:
     value: Host
     rules: Rules
     at_once: int
+    budget: Budget
     context: dict[str, str]
 
     @property
@@ -142,7 +144,12 @@ class _Sweep:
                 continue
             at_once = host.at_once or REGISTRY[host.provider].spec.at_once
             self.places[host.pk] = _Place(
-                host.provider, host_for_accounts(host), rules_for(host), at_once, context_of(host)
+                host.provider,
+                host_for_accounts(host),
+                rules_for(host),
+                at_once,
+                budget_of(host),
+                context_of(host),
             )
             self.stored[host.pk] = self.skies[host.pk] = sky
             # Until it has answered once, no more are asked than it takes to know that it is away.
@@ -152,7 +159,10 @@ class _Sweep:
 
     def _questions(self) -> Iterator[Question | None]:
         while not self.lanes.finished() and not self._over():
-            asked = self.lanes.places(self._left())
+            asked = self._granted(self.lanes.places(self._left()))
+            if not asked:
+                yield None
+                continue
             rows = claim.claim(asked, now=self.clock())
             self.lanes.took(rows, asked)
             self.leased.update((row.binding_id, row) for row in rows)
@@ -166,6 +176,16 @@ class _Sweep:
                     yield row, row.secret
             while self.lanes.busy() and not self.lanes.places(self._left()):
                 yield None
+
+    def _granted(self, wanted: dict[UUID, int]) -> dict[UUID, int]:
+        """So many of the places as the hosts' budgets have left. While there are none, and nobody
+        answers whose answer could be stored, this waits for the next one."""
+        budgets = {host: (self.places[host].budget, n) for host, n in wanted.items()}
+        granted, pause = PACER.take(budgets)
+        if not any(granted.values()) and not self.lanes.busy():
+            self._flush()
+            time.sleep(min(pause, FLUSH_SECONDS))
+        return {host: places for host, places in granted.items() if places}
 
     def _left(self) -> int | None:
         return None if self.limit is None else self.limit - self.result.asked
@@ -183,7 +203,7 @@ class _Sweep:
         """In a thread: frozen values only."""
         due, secret = question
         place, begun = self.places[due.host_id], time.monotonic()
-        way = door().within(ANSWER_WITHIN)
+        way = door().within(ANSWER_WITHIN).paced(PACER.paid(place.budget))
         account = connect(place.slug, place.value, secret, door=way, rules=place.rules)
         try:
             answer: Inspection | ProviderError = account.inspect()
@@ -194,6 +214,9 @@ class _Sweep:
     # -- judging ---------------------------------------------------------------------------------
 
     def _judge(self, due: Due, heard: _Answered) -> None:
+        if isinstance(heard.answer, RateLimited) and heard.answer.reason == OURS:
+            self.lanes.done(due.host_id)  # we were too many; its lease is handed back at the end
+            return
         now, place = self.clock(), self.places[due.host_id]
         verdict = judge(
             due.facts,
