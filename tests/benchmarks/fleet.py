@@ -68,9 +68,9 @@ def _one_host(session: psycopg.Connection, host: uuid.UUID, tenant: uuid.UUID, u
     )
     session.execute(
         "INSERT INTO bindings_codehost (id, slug, provider, label, base_url, api_url, client_id,"
-        " scopes, ca_bundle, private_cidrs, proxy_url, per_minute, at_once, profile, offered, enabled, weather,"
-        " failures, created_at) VALUES (%s, 'bench', 'github', 'Bench', %s, %s, '', '{}', '', '{}',"
-        " '', 10000000, 400, '', true, true, 'ok', 0, %s)",
+        " scopes, ca_bundle, private_cidrs, proxy_url, per_minute, at_once, profile, offered,"
+        " enabled, weather, failures, created_at) VALUES (%s, 'bench', 'github', 'Bench', %s, %s,"
+        " '', '{}', '', '{}', '', 10000000, 400, '', true, true, 'ok', 0, %s)",
         [host, url, url, now],
     )
 
