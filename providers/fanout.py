@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Final, TypeVar
 
 from providers.errors import ProviderError
@@ -39,14 +40,18 @@ def fan_out(
     begun is dropped.
     """
     back: Coming[Question, Reply] = SimpleQueue()
+    todo: SimpleQueue[Question | None] = SimpleQueue()
+    crew: list[Thread] = []
     under_way = 0
-    crew = ThreadPoolExecutor(threads, thread_name_prefix="fan-out")
     try:
         for question in questions:
             wait = question is None
             if question is not None:
-                crew.submit(_attempt, ask, question, back)
+                todo.put(question)
                 under_way += 1
+                if len(crew) < min(threads, under_way):
+                    crew.append(Thread(target=_work, args=(todo, ask, back), name="fan-out"))
+                    crew[-1].start()
             while under_way and (wait or under_way >= 2 * threads or not back.empty()):
                 wait = False
                 under_way -= 1
@@ -54,16 +59,31 @@ def fan_out(
         for _ in range(under_way):
             yield _take(back, idle)
     finally:
-        crew.shutdown(cancel_futures=True)
+        _end(crew, todo)
 
 
-def _attempt(
-    ask: Callable[[Question], Reply], question: Question, back: Coming[Question, Reply]
+def _work(
+    todo: SimpleQueue[Question | None],
+    ask: Callable[[Question], Reply],
+    back: Coming[Question, Reply],
 ) -> None:
-    try:
-        back.put((question, ask(question)))
-    except BaseException as failure:
-        back.put((question, failure))
+    # The standard library's executor makes a lock for every question: a twelfth of a sweep's time.
+    while (question := todo.get()) is not None:
+        try:
+            back.put((question, ask(question)))
+        except BaseException as failure:
+            back.put((question, failure))
+
+
+def _end(crew: list[Thread], todo: SimpleQueue[Question | None]) -> None:
+    """Drop what has not begun, and wait for what has."""
+    with suppress(Empty):
+        while True:
+            todo.get_nowait()
+    for _ in crew:
+        todo.put(None)
+    for thread in crew:
+        thread.join()
 
 
 def _take(

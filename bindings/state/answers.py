@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from bindings.state.facts import CONFIRM_SECONDS, DATED, SKEW, Facts, Verdict
@@ -63,7 +63,7 @@ def verdict(
     the ability that a missing right stopped. `confirm_seconds` is 60 except in tests. Never raises.
     """
     if not facts.called:
-        return turn(facts, replace(facts, next_check_at=None), now)
+        return turn(facts, facts.but(next_check_at=None), now)
     if asked is not None and asked != facts.generation:
         step = _Step(facts, frozenset({Note.SUPERSEDED}))
     else:
@@ -73,7 +73,7 @@ def verdict(
     after = stamped(facts, step.facts, now)
     at = next_check(after, now, rng, confirm_seconds=confirm_seconds)
     return Verdict(
-        replace(after, next_check_at=at),
+        after.but(next_check_at=at),
         facts,
         checked_at=now,
         missing=step.missing,
@@ -99,13 +99,13 @@ def begin(
     """
     if isinstance(answer, ProviderError):
         raise answer
-    fresh = replace(
-        facts, status=Status.ACTIVE, why=Why.NONE, before=None, before_why=Why.NONE, since=now
+    fresh = facts.but(
+        status=Status.ACTIVE, why=Why.NONE, before=None, before_why=Why.NONE, since=now
     )
     step = _inspected(fresh, answer, now)
-    after = replace(step.facts, status=Status.PENDING, why=Why.NONE) if waits else step.facts
+    after = step.facts.but(status=Status.PENDING, why=Why.NONE) if waits else step.facts
     after = stamped(facts, after, now)
-    after = replace(after, next_check_at=next_check(after, now, rng))
+    after = after.but(next_check_at=next_check(after, now, rng))
     return Verdict(after, facts, checked_at=now, missing=step.missing, notes=step.notes)
 
 
@@ -134,17 +134,17 @@ def _step(
 
 
 def _inspected(facts: Facts, answer: Inspection, now: datetime) -> _Step:
-    facts = replace(trusted(facts), end=_end(facts, answer))
+    facts = trusted(facts).but(end=_end(facts, answer))
     if facts.account_id and answer.identity.id != facts.account_id:
-        return _Step(replace(facts, status=Status.SUSPENDED, why=Why.IDENTITY_CHANGED))
+        return _Step(facts.but(status=Status.SUSPENDED, why=Why.IDENTITY_CHANGED))
     missing = {what: lacks for what, lacks in answer.missing.items() if what in facts.needs}
     if missing:
-        short = replace(facts, status=Status.INSUFFICIENT, why=Why.SCOPE)
+        short = facts.but(status=Status.INSUFFICIENT, why=Why.SCOPE)
         return _Step(short, missing=missing)
     status, why = facts.by_date(now)
     passed = facts.end.at is not None and facts.end.quality in DATED and facts.end.at <= now
     notes = frozenset({Note.CLOCK_DIFFERENCE}) if passed else frozenset()
-    return _Step(replace(facts, status=status, why=why), notes)
+    return _Step(facts.but(status=status, why=why), notes)
 
 
 def _end(facts: Facts, answer: Inspection) -> Expiry:
@@ -158,30 +158,30 @@ def _end(facts: Facts, answer: Inspection) -> Expiry:
 def _refused(facts: Facts, error: TokenRejected, now: datetime, confirm_seconds: float) -> _Step:
     heard = reached(facts)
     if error.reason == "suspended":
-        return _Step(replace(heard, status=Status.SUSPENDED, why=Why.ACCOUNT_BLOCKED))
+        return _Step(heard.but(status=Status.SUSPENDED, why=Why.ACCOUNT_BLOCKED))
     if facts.status in (Status.REVOKED, Status.EXPIRED):
         return _Step(heard)
     if facts.refused_at is None:
-        return _Step(replace(heard, suspicion=facts.suspicion + 1, refused_at=now))
+        return _Step(heard.but(suspicion=facts.suspicion + 1, refused_at=now))
     if now - facts.refused_at < timedelta(seconds=confirm_seconds):
         return _Step(heard, frozenset({Note.TOO_EARLY}))
     return _Step(_condemned(heard, error, now))
 
 
 def _condemned(facts: Facts, error: TokenRejected, now: datetime) -> Facts:
-    facts = replace(facts, suspicion=facts.suspicion + 1)
+    facts = facts.but(suspicion=facts.suspicion + 1)
     until = facts.access_until
     if error.reason == "grant" and until is not None and until > now:
         # The last access token still works; its end is now the binding's (`security.md` 4.7).
         end = Expiry(until, Quality.EXACT)
-        lost = replace(facts, why=Why.REFRESH_LOST, end=end, suspicion=0, refused_at=None)
-        return replace(lost, status=Status.EXPIRING)
+        lost = facts.but(why=Why.REFRESH_LOST, end=end, suspicion=0, refused_at=None)
+        return lost.but(status=Status.EXPIRING)
     at = facts.end.at if facts.end.quality is Quality.EXACT else None
     ended = at is not None and at <= now + SKEW
     said = error.reason == "expired" and not facts.renews
     if ended or said:
-        return replace(facts, status=Status.EXPIRED, why=Why.ENDED)
-    return replace(facts, status=Status.REVOKED, why=Why.REFUSED)
+        return facts.but(status=Status.EXPIRED, why=Why.ENDED)
+    return facts.but(status=Status.REVOKED, why=Why.REFUSED)
 
 
 def _lacking(facts: Facts, error: MissingScope, tried: Purpose) -> _Step:
@@ -196,7 +196,7 @@ def _lacking(facts: Facts, error: MissingScope, tried: Purpose) -> _Step:
     if what not in facts.needs:
         return _Step(facts)
     lacks = {what: error.missing or (error.reason,)}
-    return _Step(replace(facts, status=Status.INSUFFICIENT, why=why), missing=lacks)
+    return _Step(facts.but(status=Status.INSUFFICIENT, why=why), missing=lacks)
 
 
 def _asked_to_wait(facts: Facts, reason: str, seconds: float, now: datetime) -> Facts:
@@ -205,7 +205,7 @@ def _asked_to_wait(facts: Facts, reason: str, seconds: float, now: datetime) -> 
     until = now + timedelta(seconds=min(seconds, MAX_WAIT))
     away = facts.reach is Reach.UNREACHABLE
     reach = Reach.UNREACHABLE if away else Reach.RATE_LIMITED
-    return replace(facts, reach=reach, reach_why=reason, reach_until=until)
+    return facts.but(reach=reach, reach_why=reason, reach_until=until)
 
 
 def _unusable(facts: Facts, error: ProviderError, now: datetime) -> _Step:
@@ -214,8 +214,7 @@ def _unusable(facts: Facts, error: ProviderError, now: datetime) -> _Step:
     count, first = facts.failures + 1, facts.first_failure_at or now
     enough, span = UNREACHABLE_AFTER
     gone = facts.reach is Reach.UNREACHABLE or (count >= enough and now - first >= span)
-    after = replace(
-        facts,
+    after = facts.but(
         reach=Reach.UNREACHABLE if gone else Reach.DEGRADED,
         reach_why=_reach_why(error),
         reach_until=None,
@@ -247,5 +246,5 @@ def _worse(was: Facts, facts: Facts, answer: Inspection | ProviderError) -> bool
 
 def _held(facts: Facts) -> _Step:
     """A refusal inside a mass episode counts for nothing, not even as the first of two."""
-    kept = replace(reached(facts), suspicion=facts.suspicion + 1, refused_at=None)
+    kept = reached(facts).but(suspicion=facts.suspicion + 1, refused_at=None)
     return _Step(kept, frozenset({Note.HELD, Note.OPERATOR_ALERT}))

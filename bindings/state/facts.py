@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
+from operator import attrgetter
+from typing import Any
 
 from bindings.state.words import Note, Reach, Status, Why
 from providers.types import Expiry, Method, Purpose, Quality
@@ -54,6 +56,14 @@ class Facts:
     used_at: datetime | None = None
     next_check_at: datetime | None = None
 
+    def but(self, **changes: Any) -> Facts:
+        """These facts with `changes`; themselves where that changes nothing, which is what most
+        answers do, and a copy of so many fields is what a verdict would spend its time on."""
+        for name, value in changes.items():
+            if getattr(self, name) != value:
+                return replace(self, **changes)
+        return self
+
     @property
     def needs(self) -> frozenset[Purpose]:
         """The abilities without which this binding is `insufficient`."""
@@ -76,6 +86,10 @@ class Facts:
         if self.end.at - now > EXPIRING:
             return Status.ACTIVE, Why.NONE
         return Status.EXPIRING, Why.REFRESH_LOST if lost else Why.ENDS_SOON
+
+
+_OF_SCHEDULE = frozenset({"failures", "next_check_at"})
+_beyond_schedule = attrgetter(*(f.name for f in fields(Facts) if f.name not in _OF_SCHEDULE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +127,7 @@ class Verdict:
     @property
     def changed(self) -> bool:
         """Whether anything moved that is not in the narrow schedule table."""
-        then, now = self.was, self.facts
-        return now != replace(then, failures=now.failures, next_check_at=now.next_check_at)
+        return _beyond_schedule(self.facts) != _beyond_schedule(self.was)
 
     @property
     def status_changed(self) -> bool:

@@ -23,9 +23,9 @@ _TOLD = {
 def stamped(was: Facts, facts: Facts, now: datetime) -> Facts:
     """`facts` with the moments at which an axis changed."""
     if facts.status is not was.status:
-        facts = replace(facts, since=now)
+        facts = facts.but(since=now)
     if facts.reach is not was.reach:
-        facts = replace(facts, reach_since=now)
+        facts = facts.but(reach_since=now)
     return facts
 
 
@@ -48,14 +48,14 @@ def events(was: Facts, facts: Facts) -> tuple[str, ...]:
 
 def reached(facts: Facts) -> Facts:
     """The server gave a usable answer, whatever it said."""
-    return replace(
-        facts, reach=Reach.OK, reach_why="", reach_until=None, failures=0, first_failure_at=None
+    return facts.but(
+        reach=Reach.OK, reach_why="", reach_until=None, failures=0, first_failure_at=None
     )
 
 
 def trusted(facts: Facts) -> Facts:
     """The platform accepted the credential: what was held against it is forgotten."""
-    return replace(reached(facts), suspicion=0, refused_at=None)
+    return reached(facts).but(suspicion=0, refused_at=None)
 
 
 def turn(was: Facts, facts: Facts, now: datetime, *notes: Note) -> Verdict:
@@ -95,8 +95,7 @@ def reopened(facts: Facts, now: datetime) -> Verdict:
 
 
 def _shut(facts: Facts, status: Status, why: Why) -> Facts:
-    return replace(
-        facts,
+    return facts.but(
         status=status,
         why=why,
         before=facts.status,
@@ -106,14 +105,13 @@ def _shut(facts: Facts, status: Status, why: Why) -> Facts:
 
 
 def _open(facts: Facts, now: datetime) -> Facts:
-    back = replace(
-        facts,
+    back = facts.but(
         status=facts.before or Status.ACTIVE,
         why=facts.before_why,
         before=None,
         before_why=Why.NONE,
     )
-    return replace(back, next_check_at=now if back.called else None)
+    return back.but(next_check_at=now if back.called else None)
 
 
 def confirmed(facts: Facts, now: datetime, rng: Chance = random.random) -> Verdict:
@@ -121,8 +119,8 @@ def confirmed(facts: Facts, now: datetime, rng: Chance = random.random) -> Verdi
     if facts.status is not Status.PENDING:
         return turn(facts, facts, now)
     status, why = facts.by_date(now)
-    live = replace(facts, status=status, why=why, since=now)
-    return turn(facts, replace(live, next_check_at=next_check(live, now, rng)), now)
+    live = facts.but(status=status, why=why, since=now)
+    return turn(facts, live.but(next_check_at=next_check(live, now, rng)), now)
 
 
 def refreshed(
@@ -130,24 +128,23 @@ def refreshed(
 ) -> Verdict:
     """A new pair is stored; its access token lives until `until`. A pause, a missing right and an
     unconfirmed account are not mended by it."""
-    fresh = replace(
-        trusted(facts),
+    fresh = trusted(facts).but(
         generation=facts.generation + 1,
         access_until=until,
         renews=True,
         end=NO_END if facts.why is Why.REFRESH_LOST else facts.end,
     )
     if facts.status in _WELL | {Status.EXPIRED, Status.REVOKED}:
-        fresh = replace(fresh, why=Why.NONE)
+        fresh = fresh.but(why=Why.NONE)
         status, why = fresh.by_date(now)
-        fresh = replace(fresh, status=status, why=why)
-    return turn(facts, replace(fresh, next_check_at=next_check(fresh, now, rng)), now)
+        fresh = fresh.but(status=status, why=why)
+    return turn(facts, fresh.but(next_check_at=next_check(fresh, now, rng)), now)
 
 
 def used(facts: Facts, now: datetime, rng: Chance = random.random) -> Verdict:
     """A call for somebody succeeded: that counts as a check (G10)."""
-    after = replace(trusted(facts), used_at=now)
-    after = replace(after, next_check_at=next_check(after, now, rng))
+    after = trusted(facts).but(used_at=now)
+    after = after.but(next_check_at=next_check(after, now, rng))
     return replace(turn(facts, after, now), checked_at=now)
 
 
@@ -157,7 +154,7 @@ def aged(facts: Facts, now: datetime) -> Verdict:
     if facts.status not in _WELL:
         return turn(facts, facts, now)
     status, why = facts.by_date(now)
-    return turn(facts, replace(facts, status=status, why=why), now)
+    return turn(facts, facts.but(status=status, why=why), now)
 
 
 def darkened(facts: Facts, why: str, now: datetime) -> Verdict:
@@ -166,11 +163,11 @@ def darkened(facts: Facts, why: str, now: datetime) -> Verdict:
     """
     if not facts.called:
         return turn(facts, facts, now)
-    dark = replace(facts, reach=Reach.UNREACHABLE, reach_why=why, reach_until=None)
+    dark = facts.but(reach=Reach.UNREACHABLE, reach_why=why, reach_until=None)
     return turn(facts, dark, now)
 
 
 def postponed(facts: Facts, until: datetime, now: datetime) -> Verdict:
     """No call was made, because the host's breaker is open until `until`: nothing is learned."""
-    later = replace(facts, next_check_at=until) if facts.called else facts
+    later = facts.but(next_check_at=until) if facts.called else facts
     return turn(facts, later, now)

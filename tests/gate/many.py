@@ -18,7 +18,7 @@ _HOST = """
 INSERT INTO bindings_codehost (id, slug, provider, label, base_url, api_url, client_id, scopes,
   ca_bundle, private_cidrs, proxy_url, per_minute, at_once, profile, offered, enabled, weather,
   failures, created_at)
-VALUES (%(id)s, %(slug)s, 'github', 'Many', %(url)s, %(url)s, '', '{}', '', '{}', '', NULL,
+VALUES (%(id)s, %(slug)s, 'github', 'Many', %(url)s, %(url)s, '', '{}', '', '{}', '', 1000000,
   %(at_once)s, '', true, true, 'ok', 0, now())
 """
 _INSTANCES = """

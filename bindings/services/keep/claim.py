@@ -18,7 +18,7 @@ from django.db import connection
 from bindings.models import CodeHost
 from bindings.services.custody.sealed import Undecryptable, open_access
 from bindings.state import Facts, Reach, Status, Why
-from portal.ground import rls
+from portal.ground import bulk, rls
 from providers.types import Credential, Expiry, Method, Quality
 
 LEASE = timedelta(minutes=10)
@@ -45,14 +45,14 @@ class Due:
 _STATEMENT = """
 WITH due AS (
   SELECT s.binding_id
-  FROM unnest(%(hosts)s::uuid[], %(places)s::int[]) AS lane (host_id, places)
+  FROM unnest(%(hosts)b::uuid[], %(places)b::int[]) AS lane (host_id, places)
   CROSS JOIN LATERAL (
     SELECT binding_id FROM bindings_schedule
-    WHERE host_id = lane.host_id AND next_check_at <= %(now)s
+    WHERE host_id = lane.host_id AND next_check_at <= %(now)b
     ORDER BY next_check_at LIMIT lane.places FOR UPDATE SKIP LOCKED
   ) s
 ), leased AS (
-  UPDATE bindings_schedule s SET next_check_at = %(lease)s
+  UPDATE bindings_schedule s SET next_check_at = %(lease)b
   -- An array, because of a join the planner thinks that it is large, and reads the whole table.
   WHERE s.binding_id = ANY (ARRAY(SELECT binding_id FROM due))
   RETURNING s.binding_id, s.failures
@@ -76,17 +76,14 @@ def claim(lanes: Mapping[UUID, int], *, now: datetime) -> list[Due]:
     if not wanted:
         return []
     lease = now + LEASE
-    with rls.fleet("claim what is due"), connection.cursor() as cursor:
-        cursor.execute(
-            _STATEMENT,
-            {
-                "hosts": list(wanted),
-                "places": [min(places, BATCH) for places in wanted.values()],
-                "now": now,
-                "lease": lease,
-            },
-        )
-        rows = cursor.fetchall()
+    given = {
+        "hosts": list(wanted),
+        "places": [min(places, BATCH) for places in wanted.values()],
+        "now": now,
+        "lease": lease,
+    }
+    with rls.fleet("claim what is due"):
+        rows = bulk.execute(_STATEMENT, given).fetchall()
     return [_due(row, lease) for row in rows]
 
 

@@ -181,10 +181,10 @@ class _Sweep:
         """So many of the places as the hosts' budgets have left. While there are none, and nobody
         answers whose answer could be stored, this waits for the next one."""
         budgets = {host: (self.places[host].budget, n) for host, n in wanted.items()}
-        granted, pause = PACER.take(budgets)
+        granted, _ = PACER.take(budgets)
         if not any(granted.values()) and not self.lanes.busy():
             self._flush()
-            time.sleep(min(pause, FLUSH_SECONDS))
+            time.sleep(FLUSH_SECONDS)
         return {host: places for host, places in granted.items() if places}
 
     def _left(self) -> int | None:

@@ -55,6 +55,8 @@ class Sky:
     def after(self, heard: Heard, now: datetime, wait: float = 0.0) -> Sky:
         """The sky after one more answer; `wait`: the seconds that WAIT asks for."""
         if heard is Heard.ANSWER:
+            if self == _CLEAR:
+                return self
             # One that was under way when the host asked to wait does not end the waiting.
             waits = not self.down and self.ask_after is not None and self.ask_after > now
             return Sky(ask_after=self.ask_after if waits else None)
@@ -73,6 +75,9 @@ class Sky:
         count, span = _DARK
         since = self.failing_since
         return self.failures >= count and since is not None and now - since >= span
+
+
+_CLEAR = Sky()
 
 
 @dataclass(frozen=True, slots=True)

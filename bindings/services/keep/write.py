@@ -18,7 +18,7 @@ from bindings.services.keep.claim import Due
 from bindings.services.keep.verdict import Said
 from bindings.services.tell import outbox
 from bindings.state import Verdict, one_word
-from portal.ground import rls
+from portal.ground import bulk, rls
 from portal.tenants.services import events
 
 SLOW_MS = 3000
@@ -115,7 +115,7 @@ def _verdict(found: Finding) -> tuple[Any, ...]:
 _SCHEDULE = """
 UPDATE bindings_schedule s
 SET next_check_at = r.next, checked_at = coalesce(r.checked, s.checked_at), failures = r.failures
-FROM unnest(%s::uuid[], %s::timestamptz[], %s::timestamptz[], %s::smallint[], %s::timestamptz[])
+FROM unnest(%b::uuid[], %b::timestamptz[], %b::timestamptz[], %b::smallint[], %b::timestamptz[])
   AS r (id, next, checked, failures, lease)
 WHERE s.binding_id = r.id AND s.next_check_at = r.lease
 """
@@ -132,8 +132,7 @@ def _plan(findings: Sequence[Finding]) -> None:
         )
         for found in findings
     ]
-    with connection.cursor() as cursor:
-        cursor.execute(_SCHEDULE, _columns(rows))
+    bulk.execute(_SCHEDULE, _columns(rows))
 
 
 _DAY = """
