@@ -159,6 +159,8 @@ class _Sweep:
             for row in rows:
                 if isinstance(row.secret, Undecryptable):
                     self._shut(row, row.secret)
+                elif row.waits_for_refresh(self.clock()):
+                    self._postpone(row)
                 elif row.host_id in self.lanes.closed or self._over():
                     self.lanes.done(row.host_id)  # its lease is handed back at the end
                 else:
@@ -166,6 +168,12 @@ class _Sweep:
                     yield row, row.secret
             while self.lanes.busy() and not self.lanes.places(self._left()):
                 yield None
+
+    def _postpone(self, due: Due) -> None:
+        """Keep the lease as its pause: the renewal that it waits for plans the next check."""
+        self.lanes.done(due.host_id)
+        self.leased.pop(due.binding_id, None)
+        self.result.outcomes["waits_for_refresh"] += 1
 
     def _left(self) -> int | None:
         return None if self.limit is None else self.limit - self.result.asked
