@@ -9,7 +9,8 @@ RUN python -m venv .venv \
  && .uv/bin/uv pip sync --quiet --require-hashes --python .venv/bin/python requirements.lock
 
 FROM python:3.11-slim-bookworm
-RUN useradd --system --uid 10001 --home-dir /srv/mooring --shell /usr/sbin/nologin mooring
+RUN useradd --system --uid 10001 --home-dir /srv/mooring --shell /usr/sbin/nologin mooring \
+ && install --directory --owner mooring --mode 700 /var/lib/mooring
 WORKDIR /srv/mooring
 COPY --from=packages /srv/mooring/.venv .venv
 COPY manage.py LICENSE ./

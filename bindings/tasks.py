@@ -9,7 +9,7 @@ import structlog
 from django.utils import timezone
 
 from bindings.services.bind import grant, unbind
-from bindings.services.keep import checks, guard, ladder, reopen, retention, sweep
+from bindings.services.keep import checks, guard, ladder, reopen, retention, sweep, upkeep
 from portal.ground import jobs
 from portal.ground.jobs import Job, runs
 from portal.ground.refusals import Refusal
@@ -40,6 +40,13 @@ def sweep_due() -> None:
         reopen.reopen(now)
         result = sweep.run(budget_s=SLICE_SECONDS, stopping=jobs.ending)
         log.info("sweep", asked=result.asked, changed=result.changed, **result.outcomes)
+
+
+@runs(Job.RENEW)
+def renew() -> None:
+    """One slice of renewals. Copies may run side by side: each token is claimed by one."""
+    result = upkeep.run(budget_s=SLICE_SECONDS, stopping=jobs.ending)
+    log.info("renewals", asked=result.asked, replayed=result.replayed, **result.outcomes)
 
 
 @runs(Job.LADDER)

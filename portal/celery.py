@@ -60,6 +60,7 @@ app.conf.update(
     beat_scheduler="celery.beat:Scheduler",
     beat_schedule={
         "sweep": _tick(Job.SWEEP, _MINUTE),
+        "renew": _tick(Job.RENEW, _MINUTE),
         "ladder": _tick(Job.LADDER, 10 * _MINUTE),
         "end_bindings": _tick(Job.END_BINDINGS, _MINUTE),
         "discard_unconfirmed": _tick(Job.DISCARD_UNCONFIRMED, 10 * _MINUTE),

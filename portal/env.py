@@ -66,6 +66,7 @@ class Environment:
     email: dict[str, Any] = field(repr=False)
     email_from: str
     sandbox_url: str
+    spool: str
     log_format: str
     log_level: str
     lease_minutes: int
@@ -121,6 +122,7 @@ def read(local: Path = embedded.LOCAL) -> Environment:
         email=reader.email("MOORING_EMAIL_URL", "console:" if services else ""),
         email_from=reader.text("MOORING_EMAIL_FROM", f"mooring@{urlsplit(url).hostname}"),
         sandbox_url=reader.address("MOORING_SANDBOX_URL", ""),
+        spool=reader.text("MOORING_SPOOL", str(local / "spool")),
         log_format=reader.choice("MOORING_LOG_FORMAT", ("json", "console"), lines),
         log_level=reader.choice("MOORING_LOG_LEVEL", _LEVELS, "info"),
         lease_minutes=reader.number("MOORING_LEASE_MINUTES", 15, least=1),

@@ -12,7 +12,7 @@ from django.db.models import Count, Min, Q
 from django.utils import timezone
 from prometheus_client.core import Metric
 
-from bindings.models import Binding, CodeHost, Schedule
+from bindings.models import Binding, CodeHost, RefreshIntent, Schedule
 from bindings.services.custody import keyring
 from bindings.state import FACE, Reach, State, Status, Tone, one_word
 from portal.ground import metrics, rls
@@ -22,11 +22,11 @@ _COLUMNS: Final = ("provider", "status", "reach", "suspicion")
 
 
 def read() -> Iterator[Metric]:
-    """Bindings by state, their ends, the lag of the sweep, mass guards, rows under each key; read
-    whenever Prometheus asks, in one short fleet transaction."""
+    """Bindings by state, their ends, the lag of the sweep, mass guards, open intents, rows under
+    each key; read whenever Prometheus asks, in one short fleet transaction."""
     now = timezone.now()
     with rls.fleet("figures for monitoring"):
-        found = [_bindings(), _ends(now), _lag(now), _guards()]
+        found = [_bindings(), _ends(now), _lag(now), _guards(), _intents()]
     yield from found
     rows = keyring.rows_by_key()
     yield metrics.gauge("key_rows", {(key_id,): n for key_id, n in rows.items()})
@@ -75,6 +75,10 @@ def _lag(now: datetime) -> Metric:
     oldest = Schedule.objects.filter(next_check_at__lte=now).aggregate(at=Min("next_check_at"))
     late = (now - oldest["at"]).total_seconds() if oldest["at"] else 0.0
     return metrics.gauge("check_due_lag_seconds", {(): late})
+
+
+def _intents() -> Metric:
+    return metrics.gauge("open_refresh_intents", {(): float(RefreshIntent.objects.count())})
 
 
 def _guards() -> Metric:

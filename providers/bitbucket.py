@@ -68,6 +68,7 @@ class Bitbucket(Provider):
             authorize="/site/oauth2/authorize",
             token="/site/oauth2/access_token",  # noqa: S106 - a path
             basic_auth=True,
+            grace=600.0,  # about ten minutes, since refresh tokens rotate (2026)
         ),
         quota_per_account=True,
     )

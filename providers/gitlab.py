@@ -55,6 +55,7 @@ OAUTH = OAuthDialect(
     pkce=True,
     refresh_needs_redirect=True,
 )
+_ROTATE = "/personal_access_tokens/self/rotate"
 
 
 class GitLab(Provider):
@@ -208,7 +209,7 @@ class GitLab(Provider):
         # Without a date the new token lives one week: docs.gitlab.com, personal access tokens API.
         body = {"expires_at": until.isoformat()}
         try:
-            raw = self.line.post("/personal_access_tokens/self/rotate", body).object()
+            raw = self.line.post(_ROTATE, body, seconds=oauth.SECONDS).object()
         except (MissingScope, NotFound):
             raise NotSupported(Can.ROTATE) from None
         except BadAnswer as refused:

@@ -80,7 +80,8 @@ class OAuthDialect:
 
     Paths are below the host's base address. `basic_auth`: client id and secret travel as HTTP
     Basic, else in the body. `scope_separator` joins the scopes of the authorize address.
-    `revoke` is "" where the exchange module cannot revoke (the adapter may still).
+    `revoke` is "" where the exchange module cannot revoke (the adapter may still). `grace`: for how
+    many seconds a refresh token serves after its first use, where the platform says so.
     """
 
     authorize: str
@@ -91,6 +92,7 @@ class OAuthDialect:
     scope_separator: str = " "
     refresh_needs_client: bool = True
     refresh_needs_redirect: bool = False
+    grace: float = 0.0
     account_chooser: Mapping[str, str] = field(default_factory=dict)
 
 

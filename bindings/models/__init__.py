@@ -2,7 +2,7 @@
 
 from bindings.models.authorizations import Authorization
 from bindings.models.bindings import Binding
-from bindings.models.credentials import Credential
+from bindings.models.credentials import Credential, RefreshIntent, Renewal
 from bindings.models.endings import Ending
 from bindings.models.hosts import CodeHost, HostOffer
 from bindings.models.notices import Notice
@@ -21,6 +21,8 @@ __all__ = [
     "HostOffer",
     "Notice",
     "PlatformAccount",
+    "RefreshIntent",
+    "Renewal",
     "Repository",
     "Schedule",
 ]

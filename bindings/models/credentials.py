@@ -1,4 +1,4 @@
-"""Credentials: the sealed secret of a binding, one to one and apart from it."""
+"""Credentials: the sealed secret of a binding, one to one and apart from it, and its renewal."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import F, Q
 from django.utils import timezone
 
 from bindings.models.bindings import Binding
@@ -16,7 +17,8 @@ from providers.types import Quality
 
 class Credential(models.Model):
     """`generation` grows with every new token; whoever writes after a check names the one it saw.
-    `previous_access` waits for a rollback until `rollback_until`."""
+    `previous_access` waits for a rollback until `rollback_until`, `previous_refresh` until the new
+    pair has worked once. `renew_at`: when we renew it by ourselves, None for never."""
 
     binding = models.OneToOneField(
         Binding, models.CASCADE, primary_key=True, related_name="credential", db_constraint=False
@@ -38,6 +40,12 @@ class Credential(models.Model):
     fingerprint = models.CharField(max_length=12)
     token_id = models.CharField(max_length=100, blank=True)
     token_name = models.CharField(max_length=200, blank=True)
+    # Where the consent came back to: GitLab compares it again at every refresh.
+    redirect_uri = models.CharField(max_length=500, blank=True, default="", db_default="")
+    renew_at = models.DateTimeField(null=True, blank=True)
+    renew_failures = models.PositiveSmallIntegerField(default=0, db_default=0)
+    renew_failing_since = models.DateTimeField(null=True, blank=True)
+    renew_refused_at = models.DateTimeField(null=True, blank=True)  # the first of two refusals
 
     objects = TenantQuerySet.as_manager()
 
@@ -48,7 +56,45 @@ class Credential(models.Model):
         indexes: ClassVar[list[Any]] = [
             models.Index(fields=["key_id"], name="credential_key"),
             models.Index(fields=["tenant", "fingerprint"], name="credential_fingerprint"),
+            models.Index(
+                F("renew_at"), condition=Q(renew_at__isnull=False), name="credential_renewal"
+            ),
         ]
 
     def __str__(self) -> str:
         return f"credential {self.fingerprint}"
+
+
+class Renewal(models.TextChoices):
+    REFRESH = "refresh", "Refresh"
+    ROTATE = "rotate", "Rotate"
+
+
+class RefreshIntent(models.Model):
+    """One request that may spend a token: written and committed before it is sent, removed in the
+    transaction that stores its outcome. One that stays says which credential is in doubt, and
+    since when. `attempt` names the request; `deadline` is when it is over, whatever came of it."""
+
+    binding = models.OneToOneField(
+        Binding, models.CASCADE, primary_key=True, related_name="intent", db_constraint=False
+    )
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="+")
+    purpose = models.CharField(max_length=10, choices=Renewal.choices)
+    generation = models.PositiveIntegerField()
+    attempt = models.UUIDField()
+    worker = models.CharField(max_length=100)
+    started_at = models.DateTimeField()
+    deadline = models.DateTimeField()
+
+    objects = TenantQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar[list[Any]] = [
+            models.UniqueConstraint(fields=["tenant", "binding"], name="refresh_intent_tenant_id"),
+            models.CheckConstraint(
+                condition=Q(purpose__in=Renewal.values), name="refresh_intent_purpose"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.purpose} of generation {self.generation} by {self.worker}"

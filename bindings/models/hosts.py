@@ -44,6 +44,7 @@ class CodeHost(models.Model):
     failing_since = models.DateTimeField(null=True, blank=True)
     failures = models.PositiveIntegerField(default=0)
     ask_after = models.DateTimeField(null=True, blank=True)  # no check before this
+    renew_after = models.DateTimeField(null=True, blank=True)  # it refused our app: no refresh
     held_since = models.DateTimeField(null=True, blank=True)  # the mass guard holds its verdicts
     released_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)

@@ -27,6 +27,7 @@ class Job(StrEnum):
 
     CHECK = "check"  # one check that was begun: its tenant and its id
     SWEEP = "sweep"  # every binding that is due
+    RENEW = "renew"  # tokens that end or idle, and renewals whose outcome nobody knows
     LADDER = "ladder"  # the steps 30, 14, 7, 3, 1, 0 days before an end
     END_BINDINGS = "end_bindings"  # what an unbind still has to clean up at code hosts
     DISCARD_UNCONFIRMED = "discard_unconfirmed"  # bindings nobody confirmed in time
@@ -45,6 +46,7 @@ def runs(job: Job) -> Callable[[F], F]:
 QUEUES = {
     Job.CHECK: "now",
     Job.SWEEP: "sweep",
+    Job.RENEW: "upkeep",
     Job.LADDER: "upkeep",
     Job.END_BINDINGS: "upkeep",
     Job.DISCARD_UNCONFIRMED: "upkeep",

@@ -37,6 +37,7 @@ RIGHTS = {
     "bindings_notice": ("", "SIU", "SIU"),
     "bindings_authorization": ("", "SIUD", "SD"),
     "bindings_ending": ("", "SIU", "SD"),
+    "bindings_refreshintent": ("", "SIUD", "SD"),
 }
 _LETTERS = {"SELECT": "S", "INSERT": "I", "UPDATE": "U", "DELETE": "D"}
 Superuser = psycopg.Connection[Any]
@@ -112,5 +113,6 @@ def test_the_fleet_changes_verdicts_and_ciphertext_only(superuser: Superuser) ->
     assert not found["bindings_binding"] & (fixed | {"bound_by_id", "unbound_at", "labels"})
     assert found["bindings_credential"] == {
         *("access", "refresh", "previous_access", "previous_refresh", "key_id"),
+        "renew_at",
     }
     assert found["tenants_tenant"] == {"name", "suspended_at"}

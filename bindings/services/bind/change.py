@@ -13,6 +13,7 @@ from bindings.models import Binding, Credential, Schedule, facts
 from bindings.models.bindings import Kind, Mode
 from bindings.services.bind import store
 from bindings.services.bind.token import check_end
+from bindings.services.custody import storing
 from bindings.services.keep import ladder
 from portal.ground import rls
 from portal.ground.refusals import Refusal
@@ -90,11 +91,14 @@ def _clone_username(row: Binding, value: str, _actor: Actor, _now: datetime) -> 
     row.clone_username = value
 
 
-def _auto_rotate(row: Binding, value: bool, _actor: Actor, _now: datetime) -> None:
+def _auto_rotate(row: Binding, value: bool, _actor: Actor, now: datetime) -> None:
     able = Can.ROTATE in REGISTRY[row.provider].spec.capabilities
     if value and (row.kind != Kind.TOKEN or not able):
         raise Refusal("X-STATE-02", field="auto_rotate")
     row.auto_rotate = value
+    credential = Credential.objects.of(row.tenant_id).select_for_update().get(pk=row.pk)
+    credential.renew_at = storing.due_at(credential, row, now=now)
+    credential.save(update_fields=["renew_at"])
 
 
 _CHANGES: dict[str, Callable[[Binding, Any, Actor, datetime], None]] = {

@@ -44,7 +44,7 @@ def finish(
         links.fail(attempt, refusal)
         raise
     try:
-        binding = _take(actor, attempt, secret)
+        binding = _take(actor, attempt, secret, redirect_uri)
     except Refusal as refusal:
         revoke(attempt.host, secret)
         links.fail(attempt, refusal)
@@ -118,7 +118,7 @@ def _exchange(attempt: Authorization, code: str, redirect_uri: str, verifier: st
         raise refusal from None
 
 
-def _take(actor: Actor, attempt: Authorization, secret: Secret) -> Binding:
+def _take(actor: Actor, attempt: Authorization, secret: Secret, redirect_uri: str) -> Binding:
     now = timezone.now()
     question = Question(host=attempt.host, secret=secret, mode=attempt.mode, typed=False)
     found = doctor.examine(question, now=now)
@@ -128,7 +128,12 @@ def _take(actor: Actor, attempt: Authorization, secret: Secret) -> Binding:
     if not found.ok:
         raise refusal_of(found, attempt.host)
     proven = Proven(
-        host=attempt.host, secret=secret, examination=found, kind=Kind.OAUTH, mode=attempt.mode
+        host=attempt.host,
+        secret=secret,
+        examination=found,
+        kind=Kind.OAUTH,
+        mode=attempt.mode,
+        redirect_uri=redirect_uri,
     )
     if attempt.intent == "reconnect":
         return _reconnect(actor, reconnect, proven, now)

@@ -13,10 +13,18 @@ from django.db import IntegrityError
 
 from bindings import expiry as ends
 from bindings import problems, state
-from bindings.models import Binding, Check, CodeHost, Credential, PlatformAccount, Schedule
+from bindings.models import (
+    Binding,
+    Check,
+    CodeHost,
+    Credential,
+    PlatformAccount,
+    RefreshIntent,
+    Schedule,
+)
 from bindings.models import facts as keep_facts
 from bindings.models.bindings import Kind, Mode
-from bindings.services.custody import sealed
+from bindings.services.custody import sealed, storing
 from bindings.services.keep import ladder
 from bindings.services.keep.doctor import Examination
 from bindings.services.tell import outbox
@@ -43,6 +51,8 @@ class Proven:
     labels: Mapping[str, str] | None = None
     stated_by: str = ""
     account: PlatformAccount | None = None  # of kind platform
+    redirect_uri: str = ""  # where a consent came back to
+    auto_rotate: bool = False
 
     @property
     def inspection(self) -> Inspection:
@@ -143,8 +153,9 @@ def renew(
     row = Credential.objects.of(binding.tenant_id).select_for_update().get(pk=binding.pk)
     row.generation += 1
     row.replaced_at = now
-    _fill(row, proven, expiry, now)
+    _fill(row, binding, proven, expiry, now)
     row.save()
+    RefreshIntent.objects.of(binding.tenant_id).filter(pk=binding.pk).delete()
     due = _learn(binding, proven, expiry, now, waits=False, generation=row.generation)
     binding.version += 1
     binding.save()
@@ -198,6 +209,7 @@ def _row(
         kind=proven.kind,
         platform_account=proven.account,
         labels=dict(proven.labels or {}),
+        auto_rotate=proven.auto_rotate,
         status=state.Status.PENDING,
         status_since=now,
         reach_since=now,
@@ -234,14 +246,16 @@ def _learn(
 
 def _credential(binding: Binding, proven: Proven, expiry: Expiry, now: datetime) -> Credential:
     row = Credential(binding=binding, tenant_id=binding.tenant_id)
-    _fill(row, proven, expiry, now)
+    _fill(row, binding, proven, expiry, now)
     return row
 
 
-def _fill(row: Credential, proven: Proven, expiry: Expiry, now: datetime) -> None:
+def _fill(row: Credential, binding: Binding, proven: Proven, expiry: Expiry, now: datetime) -> None:
     inspection = proven.inspection
     # A pair that renews itself keeps the end of its access token; people see the binding's.
     end = proven.secret.expiry if proven.secret.refresh_token else expiry
     scopes = inspection.scopes if inspection.scopes is not None else proven.secret.scopes
     sealed.put(row, replace(proven.secret, expiry=end, scopes=scopes), now=now)
     row.token_id, row.token_name = inspection.token_id[:100], inspection.token_name[:200]
+    row.redirect_uri = proven.redirect_uri[:500]
+    row.renew_at = storing.due_at(row, binding, now=now)

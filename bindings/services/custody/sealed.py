@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from uuid import UUID
 
@@ -15,19 +16,24 @@ __all__ = [
     "Undecryptable",
     "client_fingerprint",
     "client_secret",
+    "fingerprint",
     "open_access",
     "platform_secret",
     "put",
     "put_client_secret",
     "put_platform_secret",
+    "renew",
+    "seal_pair",
     "seal_shortly",
     "secret_of",
+    "spent_before",
+    "unseal_pair",
     "unseal_shortly",
 ]
 
 ACCESS, REFRESH, CLIENT = "credential.access", "credential.refresh", "codehost.client_secret"
-STRONGBOX = "strongbox.secret"
 PLATFORM = "platformaccount.secret"
+STRONGBOX, SPOOL = "strongbox.secret", "spool.pair"
 
 
 def _seal(text: str, field: str, row: UUID) -> Sealed | None:
@@ -48,6 +54,18 @@ def put(row: Credential, secret: Secret, *, now: datetime) -> None:
     row.expires_at, row.quality = secret.expiry.at, secret.expiry.quality
     row.refresh_expires_at = secret.refresh_expires_at
     row.issued_at = now
+    row.previous_refresh = None
+    row.renew_failures, row.renew_failing_since, row.renew_refused_at = 0, None, None
+
+
+def renew(row: Credential, secret: Secret, *, spent: str, now: datetime) -> None:
+    """Write a successor into the (unsaved) columns of `row`. The refresh token that was spent for
+    it stays until the new pair has worked once."""
+    put(row, secret, now=now)
+    row.previous_refresh = _seal(spent, REFRESH, row.binding_id)
+    with suppress(Undecryptable):  # one row, one key; what does not open stays as it is
+        kept = _open(row.previous_access, ACCESS, row.binding_id)
+        row.previous_access = _seal(kept, ACCESS, row.binding_id)
 
 
 def open_access(ciphertext: bytes | None, row: UUID) -> str:
@@ -71,10 +89,16 @@ def secret_of(row: Credential, binding: Binding) -> Secret:
     )
 
 
+def spent_before(row: Credential) -> str:
+    """The refresh token before this one, "" once the pair has worked. Raises Undecryptable."""
+    return _open(row.previous_refresh, REFRESH, row.binding_id)
+
+
 def put_client_secret(host: CodeHost, secret: str, *, now: datetime) -> None:
     """Write the OAuth client's secret into the (unsaved) columns of a host."""
     host.client_secret = _seal(secret, CLIENT, host.pk)
     host.client_secret_set_at = now if secret else None
+    host.renew_after = None  # whatever it refused was the former one
 
 
 def put_platform_secret(account: PlatformAccount, secret: str, *, now: datetime) -> None:
@@ -99,6 +123,21 @@ def seal_shortly(secret: str, key: UUID) -> bytes:
 def unseal_shortly(ciphertext: bytes, key: UUID) -> str:
     """What `seal_shortly` has sealed. Raises Undecryptable."""
     return vault.open_sealed(Sealed(ciphertext), vault.place(STRONGBOX, key))
+
+
+def seal_pair(pair: str, row: UUID) -> bytes:
+    """A renewed pair as it may lie in a file until the database takes it."""
+    return vault.seal(pair, vault.place(SPOOL, row)).ciphertext
+
+
+def unseal_pair(ciphertext: bytes, row: UUID) -> str:
+    """What `seal_pair` has sealed. Raises Undecryptable."""
+    return vault.open_sealed(Sealed(ciphertext), vault.place(SPOOL, row))
+
+
+def fingerprint(secret: Secret) -> str:
+    """What tells this access token from others, as its row has it."""
+    return vault.fingerprint(secret.token)
 
 
 def client_secret(host: CodeHost) -> str:

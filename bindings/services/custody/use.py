@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from bindings import state
 from bindings.models import Binding, CodeHost, Credential, Schedule, facts
-from bindings.services.custody import sealed
+from bindings.services.custody import ahead, sealed, storing
 from bindings.services.custody.door import door_to, host_for_accounts, rules_for
 from portal.ground import rls
 from portal.ground.refusals import NotYours, Refusal
@@ -50,8 +50,11 @@ def provider_at(host: CodeHost, secret: Secret, *, through: Door | None = None) 
 
 
 @contextmanager
-def use(binding: Binding, *, why: str) -> Iterator[Provider]:
+def use(binding: Binding, *, why: str, lasting: float = ERRAND) -> Iterator[Provider]:
     """The account of a binding, for as long as the block runs, at most a minute.
+
+    A pair whose access token has less than `lasting` seconds to live is refreshed first; a
+    ProviderError when that fails and the token has ended.
 
     Left normally, the binding counts as used and as checked: its next check moves ahead. A
     TokenRejected pulls the next check to now and travels on. `why` names the journey in the log.
@@ -60,6 +63,8 @@ def use(binding: Binding, *, why: str) -> Iterator[Provider]:
     """
     row = _row(binding)
     usable(row.binding)
+    if ahead.ensure(row, seconds=lasting):
+        row = _row(binding)
     secret = sealed.secret_of(row, row.binding)
     log.info("credential used", binding=binding.public_id, why=why)
     provider = provider_at(binding.host, secret, through=door_to(binding.host, within=ERRAND))
@@ -68,7 +73,7 @@ def use(binding: Binding, *, why: str) -> Iterator[Provider]:
     except TokenRejected:
         _check_soon(binding)
         raise
-    _stamp_use(row.binding)
+    _stamp_use(row)
 
 
 def usable(binding: Binding) -> None:
@@ -87,13 +92,22 @@ def stored(binding: Binding) -> Stored:
     return Stored(sealed.secret_of(row, row.binding), row.generation)
 
 
+def fresh(binding: Binding) -> Stored:
+    """The same, refreshed before if its access token has ended or is about to. Raises also the
+    ProviderError of a refresh that failed, when the token has ended."""
+    row = _row(binding)
+    if ahead.ensure(row, seconds=ERRAND, insist=True):
+        row = _row(binding)
+    return Stored(sealed.secret_of(row, row.binding), row.generation)
+
+
 def _row(binding: Binding) -> Credential:
     if rls.is_open():
         raise TransactionOpen("close the scope before asking a code host")
     with rls.tenant(binding.tenant_id):
         row = (
             Credential.objects.of(binding.tenant_id)
-            .select_related("binding")
+            .select_related("binding__host")
             .filter(pk=binding.pk, binding__unbound_at=None)
             .first()
         )
@@ -111,9 +125,12 @@ def _check_soon(binding: Binding) -> None:
         plan.filter(binding__suspicion=0).update(next_check_at=now)
 
 
-def _stamp_use(binding: Binding) -> None:
+def _stamp_use(row: Credential) -> None:
     """At most one write a minute: a busy build system reads far more often than that."""
-    now = timezone.now()
+    binding, now = row.binding, timezone.now()
+    if row.previous_refresh is not None:
+        with rls.tenant(binding.tenant_id):
+            storing.worked(row)
     if binding.used_at is not None and now - binding.used_at < _STAMP_EVERY:
         return
     binding.used_at = now

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from bindings import state
+from bindings import problems, state
 from bindings.models import Binding, Check, Credential, Schedule, facts
 from bindings.services.custody.sealed import Undecryptable
-from bindings.services.custody.use import Stored, stored
+from bindings.services.custody.use import Stored, fresh
 from bindings.services.keep import doctor, reopen, weather
 from bindings.services.keep.doctor import Examination, Question
 from bindings.services.keep.guard import Guard
@@ -77,9 +77,12 @@ def run(*, tenant_id: UUID, check_id: UUID) -> None:
         return
     binding = check.binding
     try:
-        known = stored(binding)
+        known = fresh(binding)
     except NotYours:
         _give_up(check)
+        return
+    except ProviderError as error:
+        _keep_stale(check, error)
         return
     except Undecryptable as shut:
         _keep_closed(check, shut)
@@ -279,6 +282,24 @@ def _give_up(check: Check) -> None:
         Check.objects.of(check.tenant_id).filter(pk=check.pk, status="running").update(
             status="failed", finished_at=timezone.now(), steps=[Step(k).stored() for k in KEYS]
         )
+
+
+def _keep_stale(check: Check, error: ProviderError) -> None:
+    """The access token has ended and could not be refreshed, which is judged already: nothing was
+    asked with it."""
+    binding, now = check.binding, timezone.now()
+    prefix = REGISTRY[binding.provider].spec.prefix
+    code, said = problems.explain(error, prefix=prefix, login=binding.account_login)
+    plain = {name: str(value) for name, value in said.items()}
+    failed = Examination(
+        steps=tuple(
+            Step(name, "failed", 0, code, plain) if name == "token" else Step(name) for name in KEYS
+        ),
+        code=code,
+    )
+    with rls.tenant(check.tenant_id):
+        row = _locked(check)
+        _finish(check, failed, row.state if row is not None else "", now)
 
 
 def _keep_closed(check: Check, shut: Undecryptable) -> None:

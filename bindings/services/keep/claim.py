@@ -29,7 +29,8 @@ BATCH = 500
 class Due:
     """One binding to ask about. `secret`: the opened credential, or why it does not open. `lease`
     is what `next_check_at` was moved to: whoever stores the answer compares it. `proofs` is the
-    stored JSON, which few answers need to have read."""
+    stored JSON, which few answers need to have read. `refreshable`: it has a refresh token;
+    `unproven`: its pair is new and has not worked yet."""
 
     binding_id: UUID
     tenant_id: UUID
@@ -39,9 +40,19 @@ class Due:
     lease: datetime
     login: str
     proofs: str
+    refreshable: bool
+    unproven: bool
     secret: Credential | Undecryptable = field(repr=False)
 
+    def waits_for_refresh(self, now: datetime) -> bool:
+        """Has its access token ended, while a new one can be had? Nobody asks with it then: what
+        the host would refuse is due for renewal, not dead."""
+        until = self.facts.access_until
+        alive = self.facts.status not in _DEAD and self.facts.why is not Why.REFRESH_LOST
+        return self.refreshable and alive and until is not None and until <= now
 
+
+_DEAD = frozenset({Status.REVOKED, Status.EXPIRED})
 _STATEMENT = """
 WITH due AS (
   SELECT s.binding_id
@@ -62,7 +73,8 @@ SELECT b.id, b.tenant_id, b.instance_id, b.host_id, leased.failures,
        b.status_since, b.why, b.before, b.before_why, b.reach_since, b.reach_why, b.reach_until,
        b.suspicion, b.refused_at, b.first_failure_at, b.expires_at, b.quality, b.renews,
        c.expires_at, b.used_at, c.access, b.username, b.clone_username, b.organization, c.scopes,
-       c.quality, b.account_login, b.proofs::text
+       c.quality, b.account_login, b.proofs::text, c.refresh IS NOT NULL,
+       c.previous_refresh IS NOT NULL
 FROM leased
 JOIN bindings_binding b ON b.id = leased.binding_id
 JOIN bindings_credential c ON c.binding_id = leased.binding_id
@@ -186,7 +198,20 @@ def _due(row: tuple[Any, ...], lease: datetime) -> Due:
         used_at=row[26],
         next_check_at=lease,
     )
-    return Due(row[0], row[1], row[2], row[3], facts, lease, row[33], row[34], _secret(row))
+    login, proofs, refreshable, unproven = row[33:37]
+    return Due(
+        binding_id=row[0],
+        tenant_id=row[1],
+        instance_id=row[2],
+        host_id=row[3],
+        facts=facts,
+        lease=lease,
+        login=login,
+        proofs=proofs,
+        refreshable=refreshable,
+        unproven=unproven,
+        secret=_secret(row),
+    )
 
 
 def _secret(row: tuple[Any, ...]) -> Credential | Undecryptable:

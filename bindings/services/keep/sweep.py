@@ -169,6 +169,8 @@ class _Sweep:
             for row in rows:
                 if isinstance(row.secret, Undecryptable):
                     self._shut(row, row.secret)
+                elif row.waits_for_refresh(self.clock()):
+                    self._postpone(row)
                 elif row.host_id in self.lanes.closed or self._over():
                     self.lanes.done(row.host_id)  # its lease is handed back at the end
                 else:
@@ -186,6 +188,12 @@ class _Sweep:
             self._flush()
             time.sleep(FLUSH_SECONDS)
         return {host: places for host, places in granted.items() if places}
+
+    def _postpone(self, due: Due) -> None:
+        """Keep the lease as its pause: the renewal that it waits for plans the next check."""
+        self.lanes.done(due.host_id)
+        self.leased.pop(due.binding_id, None)
+        self.result.outcomes["waits_for_refresh"] += 1
 
     def _left(self) -> int | None:
         return None if self.limit is None else self.limit - self.result.asked

@@ -140,6 +140,14 @@ def hear(
     turn(host.pk, was, was.after(heard, now, wait), now, Saying(verdict.facts.reach_why, said))
 
 
+def answered(host: CodeHost, now: datetime) -> None:
+    """Take in one good answer that came outside a sweep, of a host that was in trouble. Opens the
+    fleet's scope."""
+    with rls.fleet("the weather of a host"):
+        was = sky_of(CodeHost.objects.get(pk=host.pk))
+    turn(host.pk, was, was.after(Heard.ANSWER, now), now)
+
+
 def take_probe(host: CodeHost, *, now: datetime) -> bool:
     """Whether we are the one to ask a host that is away. One of its bindings is made due, if none
     is. Opens the fleet's scope."""

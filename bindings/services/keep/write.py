@@ -38,6 +38,16 @@ class Finding:
     secure: bool = True
 
     @property
+    def refused(self) -> bool:
+        """Did the host refuse the credential just now?"""
+        return self.verdict.facts.suspicion > self.verdict.was.suspicion
+
+    @property
+    def accepted(self) -> bool:
+        """Did it accept the credential?"""
+        return not self.said.code and self.verdict.checked_at is not None
+
+    @property
     def changed(self) -> bool:
         return self.verdict.changed or self.proofs is not None
 
@@ -54,6 +64,7 @@ def store(findings: Sequence[Finding], *, now: datetime) -> int:
         kept = _judge(changed) if changed else set()
         _plan(findings)
         _tally(findings, now)
+        _renewals(findings, now)
         if kept:
             _remember([found for found in changed if found.due.binding_id in kept], now)
     return len(kept)
@@ -167,6 +178,37 @@ def _tally(findings: Sequence[Finding], now: datetime) -> None:
                 "worst": [found.said.code for found in bad],
             },
         )
+
+
+# What was refused although it can be refreshed is refreshed before it is asked about again: the
+# host may have ended the access token alone.
+_REFUSED = """
+UPDATE bindings_credential c SET renew_at = %s
+FROM unnest(%s::uuid[], %s::int[]) AS r (id, generation)
+WHERE c.binding_id = r.id AND c.generation = r.generation AND c.renew_at > %s
+"""
+# The pair works, so the refresh token before it has served its time.
+_WORKED = """
+UPDATE bindings_credential c SET previous_refresh = NULL
+FROM unnest(%s::uuid[], %s::int[]) AS r (id, generation)
+WHERE c.binding_id = r.id AND c.generation = r.generation
+"""
+
+
+def _renewals(findings: Sequence[Finding], now: datetime) -> None:
+    """What checks say about pairs that renew themselves; most say nothing new."""
+    pairs = [found for found in findings if found.due.refreshable]
+    refused = [found for found in pairs if found.refused]
+    worked = [found for found in pairs if found.due.unproven and found.accepted]
+    with connection.cursor() as cursor:
+        if refused:
+            cursor.execute(_REFUSED, [now, *_columns([_generation(one) for one in refused]), now])
+        if worked:
+            cursor.execute(_WORKED, _columns([_generation(one) for one in worked]))
+
+
+def _generation(found: Finding) -> tuple[UUID, int]:
+    return found.due.binding_id, found.due.facts.generation
 
 
 def _remember(kept: Sequence[Finding], now: datetime) -> None:

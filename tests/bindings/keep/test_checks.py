@@ -16,6 +16,7 @@ from django.utils import timezone
 from bindings import tasks
 from bindings.models import Binding, Check
 from bindings.services.bind import change, replace, unbind
+from bindings.services.custody.use import stored as known_to_us
 from bindings.services.keep import checks, doctor
 from bindings.services.keep.checks import RUNNING_FOR
 from bindings.services.keep.steps import KEYS
@@ -215,7 +216,7 @@ def test_a_check_of_a_replaced_token_changes_nothing(
     """The old token was refused; by the time that is judged, another one is in service."""
     fresh = gitlab.sandbox.new_token("gitlab", "build-bot", "fresh", ["api"], "2027-10-01")
     check = checks.start(actor=alice.actor, binding=binding)
-    known = checks.stored(binding)
+    known = known_to_us(binding)
     gitlab.sandbox.revoke("full", "gitlab", "build-bot")
     question = doctor.Question(host=binding.host, secret=known.secret, typed=False)
     found = doctor.examine(question, now=timezone.now())
