@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from bindings.api import shapes
-from bindings.api.asking import refuse_later
 from bindings.api.endpoint import Call, Endpoint, InstanceEndpoint
 from bindings.models import Authorization, Binding
 from bindings.models.bindings import Mode
-from bindings.services.bind import links
+from bindings.services.bind import handoff, links
 from bindings.services.browse import specs
 from portal.ground import ids, rls
-from portal.ground.refusals import words
+from portal.ground.refusals import Refusal, words
 from portal.ground.rest.calls import Answer, nothing, one, operation
 from portal.ground.rest.fields import Body, Choice, Flag, Text
 from portal.tenants import access
@@ -36,19 +36,15 @@ class Authorize(InstanceEndpoint):
         answers=shapes.Authorization,
         status=201,
         located=True,
-        about="Open `url` in a browser. `binding` reconnects that one, with the same account.",
+        about=(
+            "Open `url` in a browser. `binding` reconnects that one, with the same account."
+            " `handoff` makes a link for somebody without an account here: 7 days, one use; what"
+            " comes back through it is pending until an admin confirms it."
+        ),
         codes=("409 *-DUP-01 X-STATE-02", "422 *-OFF-01 *-OFF-02 X-HOST-01"),
     )
     def post(self, call: Call, found: Instance) -> Answer:
-        refuse_later(call.body, "replaces", "handoff")
-        begun = links.begin(
-            actor=call.actor,
-            instance=found,
-            provider=call.body["provider"],
-            host=call.body["host"] or "",
-            mode=call.body["mode"],
-            reconnect=_reconnect(call, found),
-        )
+        begun = _begun(call, found)
         row, url = begun.authorization, f"{settings.MOORING_URL}/i/{begun.code}/"
         shown = _shape(row)
         return Answer(
@@ -70,16 +66,36 @@ class OneAuthorization(Endpoint):
 
     @operation("Cancel an authorization", scope="bindings:write", status=204)
     def delete(self, call: Call, found: Authorization) -> Answer:
-        links.cancel(authorization=found)
+        handoff.withdraw(actor=call.actor, authorization=found)
         return nothing()
 
 
-def _reconnect(call: Call, instance: Instance) -> Binding | None:
-    if not call.body["binding"]:
+def _begun(call: Call, instance: Instance) -> links.Begun:
+    asked = {
+        "actor": call.actor,
+        "instance": instance,
+        "provider": call.body["provider"],
+        "host": call.body["host"] or "",
+        "mode": call.body["mode"],
+    }
+    reconnect, replaces = _named(call, instance, "binding"), _named(call, instance, "replaces")
+    if not call.body["handoff"]:
+        if reconnect and replaces:
+            raise Refusal("X-FORM-03", field="replaces", why=_("name one binding"))
+        return links.begin(**asked, reconnect=reconnect, replaces=replaces)
+    if reconnect or replaces:
+        name = "binding" if reconnect else "replaces"
+        raise Refusal("X-FORM-03", field=name, why=_("not possible in this version"))
+    return handoff.begin(**asked)
+
+
+def _named(call: Call, instance: Instance, name: str) -> Binding | None:
+    """A live binding of this instance that the body names. Raises NotYours."""
+    if not call.body[name]:
         return None
     rows = Binding.objects.select_related("host").filter(instance=instance, unbound_at=None)
     with rls.tenant(instance.tenant_id):
-        return access.get(call.actor, rows, call.body["binding"], call.operation.scope)
+        return access.get(call.actor, rows, call.body[name], call.operation.scope)
 
 
 def _shape(row: Authorization) -> shapes.Authorization:
@@ -97,7 +113,7 @@ def _shape(row: Authorization) -> shapes.Authorization:
 
 
 def _problem(row: Authorization) -> shapes.AuthorizationProblem | None:
-    if not row.problem:
+    if not row.problem or row.status == links.WAITING:  # whoever opened the link may try again
         return None
     said = words(row.problem["code"], row.problem["facts"])
     return {

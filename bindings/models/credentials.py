@@ -16,7 +16,8 @@ from providers.types import Quality
 
 class Credential(models.Model):
     """`generation` grows with every new token; whoever writes after a check names the one it saw.
-    `previous_access` waits for a rollback until `rollback_until`."""
+    `previous_access` waits for a rollback until `rollback_until`; `previous` is what a person had
+    said of it: clone_username, stated_by, ends_on."""
 
     binding = models.OneToOneField(
         Binding, models.CASCADE, primary_key=True, related_name="credential", db_constraint=False
@@ -27,6 +28,7 @@ class Credential(models.Model):
     refresh = SealedField(null=True)
     previous_access = SealedField(null=True)
     previous_refresh = SealedField(null=True)
+    previous = models.JSONField(null=True, blank=True)
     rollback_until = models.DateTimeField(null=True, blank=True)
     key_id = models.CharField(max_length=32)
     scopes = ArrayField(models.CharField(max_length=100), null=True, blank=True)

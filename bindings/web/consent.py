@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods
 
 from bindings import problems, state
 from bindings.models import Authorization, Binding, Check, CodeHost
-from bindings.services.bind import grant, hosts, links
+from bindings.services.bind import grant, handoff, hosts, links
 from bindings.services.browse.guides import BEFORE_CONSENT
 from bindings.services.browse.specs import consent_of, consent_words
 from bindings.web import shown
@@ -63,6 +63,7 @@ def confirm(request: Request, tenant: str, name: str, provider: str) -> HttpResp
             .first()
         )
         last = Check.objects.of(instance.tenant_id).filter(binding=waiting).last()
+        link = handoff.link_of(waiting) if waiting is not None else None
     if waiting is None:
         if request.method == "POST":
             messages.error(request, _("You did not confirm in time. Nothing is bound."))
@@ -72,6 +73,7 @@ def confirm(request: Request, tenant: str, name: str, provider: str) -> HttpResp
     context = {
         **frame(instance, provider),
         "binding": waiting,
+        "link": link,
         "end": shown.end_of(waiting, timezone.now()),
         "steps": shown.ladder(last),
         "abilities": shown.abilities(waiting),

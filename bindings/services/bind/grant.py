@@ -9,7 +9,7 @@ from django.utils import timezone
 from bindings import problems, state
 from bindings.models import Authorization, Binding, Credential, Schedule, facts
 from bindings.models.bindings import Kind
-from bindings.services.bind import links, store
+from bindings.services.bind import handoff, links, store
 from bindings.services.bind.refuse import refusal_of
 from bindings.services.bind.replace import former, revoke, same_account, swap
 from bindings.services.bind.store import Proven
@@ -44,14 +44,11 @@ def finish(
         links.fail(attempt, refusal)
         raise
     try:
-        binding = _take(actor, attempt, secret)
+        return _take(actor, attempt, secret)
     except Refusal as refusal:
-        revoke(attempt.host, secret)
+        revoke(links.server_of(attempt), secret)
         links.fail(attempt, refusal)
         raise
-    waits = binding.status == state.Status.PENDING
-    links.settle(attempt, status="confirming" if waits else "done", binding=binding)
-    return binding
 
 
 def confirm(*, actor: Actor, binding: Binding) -> Binding:
@@ -96,18 +93,18 @@ def overdue(now: datetime) -> list[Binding]:
 
 
 def _exchange(attempt: Authorization, code: str, redirect_uri: str, verifier: str) -> Secret:
-    spec = REGISTRY[attempt.provider].spec
+    spec, server = REGISTRY[attempt.provider].spec, links.server_of(attempt)
     if spec.oauth is None:
         raise NotYours
     try:
         return oauth.exchange(
-            host_for_accounts(attempt.host),
+            host_for_accounts(server),
             spec.oauth,
             code=code,
             redirect_uri=redirect_uri,
             verifier=verifier,
             door=door(),
-            rules=rules_for(attempt.host),
+            rules=rules_for(server),
             now=timezone.now(),
         )
     except ProviderError as error:
@@ -119,36 +116,49 @@ def _exchange(attempt: Authorization, code: str, redirect_uri: str, verifier: st
 
 
 def _take(actor: Actor, attempt: Authorization, secret: Secret) -> Binding:
-    now = timezone.now()
-    question = Question(host=attempt.host, secret=secret, mode=attempt.mode, typed=False)
+    now, server = timezone.now(), links.server_of(attempt)
+    question = Question(host=server, secret=secret, mode=attempt.mode, typed=False)
     found = doctor.examine(question, now=now)
     reconnect = attempt.binding if attempt.intent == "reconnect" else None
     if reconnect is not None and found.identity is not None:
         same_account(reconnect, found.identity)
     if not found.ok:
-        raise refusal_of(found, attempt.host)
+        raise refusal_of(found, server)
     proven = Proven(
-        host=attempt.host, secret=secret, examination=found, kind=Kind.OAUTH, mode=attempt.mode
+        host=server, secret=secret, examination=found, kind=Kind.OAUTH, mode=attempt.mode
     )
     if attempt.intent == "reconnect":
-        return _reconnect(actor, reconnect, proven, now)
+        return _reconnect(actor, attempt, proven, now)
     with rls.tenant(attempt.tenant_id):
-        _drop_unconfirmed(actor, attempt)
-        return store.new_binding(
-            actor=actor,
-            instance=attempt.instance,
-            proven=proven,
-            expiry=store.expiry_of(proven, None),
-            now=now,
-            pending_for=store.CONFIRM_WITHIN,
-        )
+        if attempt.handoff:
+            return handoff.keep(attempt, proven, store.expiry_of(proven, None))
+        return _wait(actor, attempt, proven, now)
 
 
-def _reconnect(actor: Actor, binding: Binding | None, proven: Proven, now: datetime) -> Binding:
-    if binding is None:
+def _wait(actor: Actor, attempt: Authorization, proven: Proven, now: datetime) -> Binding:
+    """Pending, until whoever began it says that this is the right account. Needs a scope."""
+    links.hold(attempt)
+    _drop_unconfirmed(actor, attempt)
+    binding = store.new_binding(
+        actor=actor,
+        instance=attempt.instance,
+        proven=proven,
+        expiry=store.expiry_of(proven, None),
+        now=now,
+        pending_for=store.CONFIRM_WITHIN,
+    )
+    links.settle(attempt, status="confirming", binding=binding)
+    return binding
+
+
+def _reconnect(actor: Actor, attempt: Authorization, proven: Proven, now: datetime) -> Binding:
+    if attempt.binding is None:
         raise NotYours
-    old = former(binding)
-    renewed = swap(actor=actor, binding=binding, proven=proven, stated=None, now=now)
+    old = former(attempt.binding)
+    with rls.tenant(attempt.tenant_id):
+        links.hold(attempt)
+        renewed = swap(actor=actor, binding=attempt.binding, proven=proven, stated=None, now=now)
+        links.settle(attempt, status="done", binding=renewed)
     if old is not None and old.token != proven.secret.token:
         # GitHub keeps ten tokens per account and app: the replaced one makes room.
         revoke(renewed.host, old)
