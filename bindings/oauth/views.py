@@ -82,7 +82,7 @@ def callback(request: HttpRequest, host_slug: str) -> HttpResponse:
     return HttpResponseRedirect(reverse("sources", args=where))
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 def attempt(request: HttpRequest, code: str) -> HttpResponse:
     """The page of a link: one handed to somebody else, or an attempt that was made by API."""

@@ -11,6 +11,9 @@ from portal.tenants import access, roles
 from portal.tenants.access import Actor
 from portal.tenants.models import Instance, Membership, ServiceToken, Tenant
 
+_PERSON = ("user__email", "user__name", "user__is_active")
+"""What a tenant's scope may read of people."""
+
 
 def still(
     *,
@@ -59,7 +62,7 @@ def _member(tenant: Tenant, person_id: UUID | None) -> Membership:
     found = (
         Membership.objects.of(tenant)
         .select_related("user")
-        .defer("user__password")  # a tenant's scope may not read it
+        .only("tenant", "role", *_PERSON)
         .filter(user_id=person_id, left_at=None, user__is_active=True)
         .first()
     )
