@@ -25,6 +25,14 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddField("credential", "previous", models.JSONField(blank=True, null=True)),
+        migrations.AddIndex(
+            "credential",
+            models.Index(
+                condition=models.Q(("rollback_until__isnull", False)),
+                fields=["rollback_until"],
+                name="credential_put_back",
+            ),
+        ),
         migrations.AddField(
             "repository", "used_at", models.DateTimeField(blank=True, null=True)
         ),

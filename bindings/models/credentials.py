@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 
 from bindings.models.bindings import Binding
@@ -50,6 +51,11 @@ class Credential(models.Model):
         indexes: ClassVar[list[Any]] = [
             models.Index(fields=["key_id"], name="credential_key"),
             models.Index(fields=["tenant", "fingerprint"], name="credential_fingerprint"),
+            models.Index(
+                fields=["rollback_until"],
+                condition=Q(rollback_until__isnull=False),
+                name="credential_put_back",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -72,6 +72,8 @@ def page(request: Request, tenant: str, public_id: str) -> HttpResponse:
 def receipt(request: Request, tenant: str, public_id: str) -> HttpResponse:
     """What was done at the platform, and what is left to do by hand; kept 30 days."""
     binding = find(request.actor, public_id, READ)
+    if binding.unbound_at is None:
+        raise NotYours
     ending = _ending(binding)
     waiting = [step for step in ending.steps if step["status"] == "pending"]
     context = {

@@ -7,9 +7,10 @@ from datetime import datetime
 from django.utils import timezone
 
 from bindings import problems, state
-from bindings.models import Authorization, Binding, Credential, Schedule, facts
+from bindings.models import Authorization, Binding
 from bindings.models.bindings import Kind
-from bindings.services.bind import handoff, links, store
+from bindings.services.bind import handoff, links, store, switch
+from bindings.services.bind.live import make_live
 from bindings.services.bind.refuse import refusal_of
 from bindings.services.bind.replace import former, revoke, same_account, swap
 from bindings.services.bind.store import Proven
@@ -64,7 +65,7 @@ def confirm(*, actor: Actor, binding: Binding) -> Binding:
             return row
         if row.confirm_until is not None and row.confirm_until <= now:
             raise Refusal(f"{REGISTRY[row.provider].spec.prefix}-OAUTH-02")
-        _make_live(row, actor, now)
+        make_live(row, actor, now)
         outbox.tell("binding.bound", binding=row, actor=actor.event(), at=now)
         links.close(row, status="done")
     return row
@@ -129,6 +130,8 @@ def _take(actor: Actor, attempt: Authorization, secret: Secret) -> Binding:
     )
     if attempt.intent == "reconnect":
         return _reconnect(actor, attempt, proven, now)
+    if attempt.intent == "switch":
+        return switch.set_aside(actor=actor, attempt=attempt, proven=proven, now=now)
     with rls.tenant(attempt.tenant_id):
         if attempt.handoff:
             return handoff.keep(attempt, proven, store.expiry_of(proven, None))
@@ -170,13 +173,3 @@ def _drop_unconfirmed(actor: Actor, attempt: Authorization) -> None:
     first = store.live_binding(attempt.instance, attempt.provider)
     if first is not None and first.status == state.Status.PENDING:
         discard(actor=actor, binding=first)
-
-
-def _make_live(row: Binding, actor: Actor, now: datetime) -> None:
-    end = Credential.objects.of(row.tenant_id).values_list("expires_at", flat=True).get(pk=row.pk)
-    live = state.confirmed(facts.of(row, access_until=end), now)
-    facts.apply(row, live.facts)
-    row.bound_by, row.bound_by_name, row.bound_at = actor.person, actor.name, now
-    row.confirm_until, row.version = None, row.version + 1
-    row.save()
-    Schedule.objects.filter(pk=row.pk).update(next_check_at=live.next_check_at)
