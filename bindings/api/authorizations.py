@@ -6,12 +6,12 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from bindings.api import shapes
-from bindings.api.endpoint import Call, Endpoint, InstanceEndpoint
+from bindings.api.endpoint import Call, Endpoint, InstanceEndpoint, live_binding
 from bindings.models import Authorization, Binding
 from bindings.models.bindings import Mode
 from bindings.services.bind import handoff, links
 from bindings.services.browse import specs
-from portal.ground import ids, rls
+from portal.ground import ids
 from portal.ground.refusals import Refusal, words
 from portal.ground.rest.calls import Answer, nothing, one, operation
 from portal.ground.rest.fields import Body, Choice, Flag, Text
@@ -38,6 +38,7 @@ class Authorize(InstanceEndpoint):
         located=True,
         about=(
             "Open `url` in a browser. `binding` reconnects that one, with the same account."
+            " `replaces` switches: the page compares both accounts first."
             " `handoff` makes a link for somebody without an account here: 7 days, one use; what"
             " comes back through it is pending until an admin confirms it."
         ),
@@ -78,7 +79,8 @@ def _begun(call: Call, instance: Instance) -> links.Begun:
         "host": call.body["host"] or "",
         "mode": call.body["mode"],
     }
-    reconnect, replaces = _named(call, instance, "binding"), _named(call, instance, "replaces")
+    reconnect = live_binding(call, call.body["binding"], instance)
+    replaces = live_binding(call, call.body["replaces"], instance)
     if not call.body["handoff"]:
         if reconnect and replaces:
             raise Refusal("X-FORM-03", field="replaces", why=_("name one binding"))
@@ -89,17 +91,9 @@ def _begun(call: Call, instance: Instance) -> links.Begun:
     return handoff.begin(**asked)
 
 
-def _named(call: Call, instance: Instance, name: str) -> Binding | None:
-    """A live binding of this instance that the body names. Raises NotYours."""
-    if not call.body[name]:
-        return None
-    rows = Binding.objects.select_related("host").filter(instance=instance, unbound_at=None)
-    with rls.tenant(instance.tenant_id):
-        return access.get(call.actor, rows, call.body[name], call.operation.scope)
-
-
 def _shape(row: Authorization) -> shapes.Authorization:
-    bound = row.binding_id if row.status in ("confirming", "done") else None
+    known = ("done",) if row.intent == "switch" else ("confirming", "done")
+    bound = row.binding_id if row.status in known else None
     return {
         "id": row.public_id,
         "provider": row.provider,  # type: ignore[typeddict-item]  # one of the seven

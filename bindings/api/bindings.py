@@ -11,11 +11,17 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from bindings.api import pictures, shapes
-from bindings.api.asking import TokenBody, refuse_later, token_ask
-from bindings.api.endpoint import BindingEndpoint, Call, Endpoint, InstanceEndpoint
+from bindings.api.asking import TokenBody, token_ask
+from bindings.api.endpoint import (
+    BindingEndpoint,
+    Call,
+    Endpoint,
+    InstanceEndpoint,
+    live_binding,
+)
 from bindings.models import Binding, CodeHost
 from bindings.models.bindings import Mode
-from bindings.services.bind import change, grant, token, unbind
+from bindings.services.bind import change, grant, switch, token, unbind
 from bindings.services.browse import specs
 from bindings.state import Reach, State, Status
 from portal.ground import ids, rls
@@ -65,17 +71,14 @@ class Bind(InstanceEndpoint):
         status=201,
         located=True,
         reaches_provider=True,
-        about="Nothing is saved unless steps 1 to 4 of the connection test pass.",
-        codes=("409 *-DUP-01 *-ACC-04", *_FAILED),
+        about=(
+            "Nothing is saved unless steps 1 to 4 of the connection test pass. `replaces` switches"
+            " the account: unbinds that binding and binds this one in one transaction."
+        ),
+        codes=("409 *-DUP-01 *-ACC-04 CA-LOCK-01 X-STATE-01", *_FAILED),
     )
     def post(self, call: Call, found: Instance) -> Answer:
-        refuse_later(call.body, "replaces", "accept_missing")
-        bound = token.bind(
-            actor=call.actor,
-            instance=found,
-            ask=token_ask(call.body),
-            labels=call.body["labels"],
-        )
+        bound = _bound(call, found)
         with rls.tenant(found.tenant_id):
             row = picture_of(call, bound.binding.pk)
         said = {"message": _message(row["provider"]), "suggestions": _hints(bound)}
@@ -167,6 +170,21 @@ class OneBinding(BindingEndpoint):
             reason=call.query["reason"] or "",
         )
         return Answer(unbind.receipt(ending), tagged=False)
+
+
+def _bound(call: Call, instance: Instance) -> token.Bound:
+    ask, labels = token_ask(call.body), call.body["labels"]
+    replaces = live_binding(call, call.body["replaces"], instance)
+    if replaces is None:
+        return token.bind(actor=call.actor, instance=instance, ask=ask, labels=labels)
+    return switch.with_token(
+        actor=call.actor,
+        instance=instance,
+        replaces=replaces,
+        ask=ask,
+        accept_missing=call.body["accept_missing"],
+        labels=labels,
+    )
 
 
 def picture_of(call: Call, key: UUID) -> shapes.Binding:

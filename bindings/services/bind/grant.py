@@ -12,7 +12,7 @@ from bindings.models.bindings import Kind
 from bindings.services.bind import handoff, links, store, switch
 from bindings.services.bind.live import make_live
 from bindings.services.bind.refuse import refusal_of
-from bindings.services.bind.replace import former, revoke, same_account, swap
+from bindings.services.bind.replace import renew_minted, revoke, same_account
 from bindings.services.bind.store import Proven
 from bindings.services.bind.unbind import unbind
 from bindings.services.custody.door import door, host_for_accounts, rules_for
@@ -129,7 +129,9 @@ def _take(actor: Actor, attempt: Authorization, secret: Secret) -> Binding:
         host=server, secret=secret, examination=found, kind=Kind.OAUTH, mode=attempt.mode
     )
     if attempt.intent == "reconnect":
-        return _reconnect(actor, attempt, proven, now)
+        if reconnect is None:
+            raise NotYours
+        return renew_minted(actor=actor, binding=reconnect, attempt=attempt, proven=proven, now=now)
     if attempt.intent == "switch":
         return switch.set_aside(actor=actor, attempt=attempt, proven=proven, now=now)
     with rls.tenant(attempt.tenant_id):
@@ -152,20 +154,6 @@ def _wait(actor: Actor, attempt: Authorization, proven: Proven, now: datetime) -
     )
     links.settle(attempt, status="confirming", binding=binding)
     return binding
-
-
-def _reconnect(actor: Actor, attempt: Authorization, proven: Proven, now: datetime) -> Binding:
-    if attempt.binding is None:
-        raise NotYours
-    old = former(attempt.binding)
-    with rls.tenant(attempt.tenant_id):
-        links.hold(attempt)
-        renewed = swap(actor=actor, binding=attempt.binding, proven=proven, stated=None, now=now)
-        links.settle(attempt, status="done", binding=renewed)
-    if old is not None and old.token != proven.secret.token:
-        # GitHub keeps ten tokens per account and app: the replaced one makes room.
-        revoke(renewed.host, old)
-    return renewed
 
 
 def _drop_unconfirmed(actor: Actor, attempt: Authorization) -> None:

@@ -10,9 +10,9 @@ import structlog
 from django.utils import timezone
 
 from bindings import problems, state
-from bindings.models import Binding, CodeHost
+from bindings.models import Authorization, Binding, CodeHost
 from bindings.models.bindings import Kind
-from bindings.services.bind import compare, store
+from bindings.services.bind import compare, links, store
 from bindings.services.bind.refuse import refusal_of
 from bindings.services.bind.store import Proven
 from bindings.services.bind.token import check_end
@@ -129,6 +129,23 @@ def swap(
             keep_until=keep_until,
             **told,
         )
+
+
+def renew_minted(
+    *, actor: Actor, binding: Binding, attempt: Authorization, proven: Proven, now: datetime
+) -> Binding:
+    """Store what came back from a consent page for the same account; the former token, which was
+    minted for us, is revoked now that the new one has proved itself. Raises as `swap`, and Refusal
+    *-OAUTH-02 when the attempt waits no longer."""
+    old = former(binding)
+    with rls.tenant(attempt.tenant_id):
+        links.hold(attempt)
+        renewed = swap(actor=actor, binding=binding, proven=proven, stated=None, now=now)
+        links.settle(attempt, status="done", binding=renewed)
+    if old is not None and old.token != proven.secret.token:
+        # GitHub keeps ten tokens per account and app: the replaced one makes room.
+        revoke(renewed.host, old)
+    return renewed
 
 
 def may_renew(binding: Binding) -> None:

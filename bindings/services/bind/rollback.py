@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from bindings.models import Binding, Credential
 from bindings.models.bindings import Kind
-from bindings.services.bind import replace
+from bindings.services.bind import replace, store
 from bindings.services.bind.refuse import refusal_of
 from bindings.services.bind.store import Proven
 from bindings.services.custody import sealed
@@ -46,6 +46,7 @@ def put_back(*, actor: Actor, binding: Binding) -> Binding:
     )
     stated = date.fromisoformat(said["ends_on"]) if said.get("ends_on") else None
     with rls.tenant(binding.tenant_id):
+        store.lock(binding)  # of two at once the second finds nothing to put back
         if _kept(binding, now).generation != row.generation:
             raise Refusal("X-STATE-02")
         return replace.swap(

@@ -91,12 +91,12 @@ def set_aside(*, actor: Actor, attempt: Authorization, proven: Proven, now: date
     old = attempt.replaces
     if old is None or old.unbound_at is not None:
         raise NotYours
+    if _is_renewal(old, proven):
+        return replace.renew_minted(
+            actor=actor, binding=old, attempt=attempt, proven=proven, now=now
+        )
     with rls.tenant(attempt.tenant_id):
         links.hold(attempt)
-        if _is_renewal(old, proven):
-            renewed = replace.swap(actor=actor, binding=old, proven=proven, stated=None, now=now)
-            links.settle(attempt, status="done", binding=renewed)
-            return renewed
         until = now + store.CONFIRM_WITHIN
         aside = store.set_aside(
             actor=actor, instance=attempt.instance, proven=proven, now=now, until=until
