@@ -6,7 +6,6 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -38,9 +37,7 @@ def start(request: Request, tenant: str, name: str, provider: str) -> HttpRespon
     """Begin to bind, or to reconnect, and send the browser to the platform."""
     actor = request.actor
     instance = access.get_instance(actor, name, SCOPE)
-    reconnect = None
-    if request.POST.get("binding"):
-        reconnect = access.get(actor, _live(), request.POST["binding"], SCOPE)
+    reconnect, replaces = (_named(request, field) for field in ("binding", "replaces"))
     begun = links.begin(
         actor=actor,
         instance=instance,
@@ -48,6 +45,7 @@ def start(request: Request, tenant: str, name: str, provider: str) -> HttpRespon
         host=request.POST.get("host", ""),
         mode="manual" if request.POST.get("mode") == "manual" else "full",
         reconnect=reconnect,
+        replaces=replaces,
     )
     choose = request.POST.get("another") == "1"
     return leave_for_host(request, begun.authorization, choose_account=choose)
@@ -76,6 +74,9 @@ def callback(request: HttpRequest, host_slug: str) -> HttpResponse:
     except Refusal as refused:
         return HttpResponseRedirect(_bind_page(row, refused.code))
     where = [row.instance.tenant.slug, row.instance.name]
+    if row.replaces is not None and binding.pk != row.replaces.pk:
+        old = row.replaces.public_id
+        return HttpResponseRedirect(reverse("switch", args=[where[0], old]))
     if binding.status == "pending":
         return HttpResponseRedirect(reverse("confirm", args=[*where, row.provider]))
     _say_connected(request, binding)
@@ -144,9 +145,16 @@ def _say_connected(request: HttpRequest, binding: Binding) -> None:
 
 
 def _bind_page(attempt: Authorization, code: str) -> str:
+    if attempt.replaces is not None:
+        here = [attempt.instance.tenant.slug, attempt.replaces.public_id]
+        return f"{reverse('switch', args=here)}?{urlencode({'problem': code})}"
     where = [attempt.instance.tenant.slug, attempt.instance.name, attempt.provider]
     return f"{reverse('bind', args=where)}?{urlencode({'problem': code})}"
 
 
-def _live() -> QuerySet[Binding]:
-    return Binding.objects.filter(unbound_at=None).select_related("host", "instance")
+def _named(request: Request, field: str) -> Binding | None:
+    """The live binding a form names, if it does. Raises NotYours, NotAllowed."""
+    if not request.POST.get(field):
+        return None
+    live = Binding.objects.filter(unbound_at=None).select_related("host", "instance")
+    return access.get(request.actor, live, request.POST[field], SCOPE)

@@ -104,7 +104,7 @@ def find(actor: Actor, public_id: str, scope: str, *, own: str = "") -> Binding:
     stays = Membership.objects.filter(
         tenant=OuterRef("tenant"), user=OuterRef("bound_by"), left_at=None
     )
-    rows = Binding.objects.select_related("host", "instance", "schedule")
+    rows = Binding.objects.select_related("host", "instance__tenant", "schedule")
     return access.get(actor, rows.annotate(stays=Exists(stays)), public_id, scope, own=own)
 
 
@@ -138,6 +138,8 @@ def head(request: Request, binding: Binding, now: datetime) -> dict[str, Any]:
         "locked": binding.kind == Kind.PLATFORM,
         "may_check": actor.may(shown.CHECK) and binding.status != "pending",
         "may_unbind": shown.may_unbind(actor, binding),
+        "may_switch": shown.may_switch(actor, binding),
+        "person": binding.kind != Kind.PLATFORM and not binding.robot,
         "can_replace": binding.kind == Kind.TOKEN and actor.may(shown.WRITE),
         "now": now,
     }
@@ -172,7 +174,7 @@ def _checks(binding: Binding, now: datetime) -> dict[str, Any]:
 def _credential(binding: Binding) -> dict[str, Any] | None:
     """What may be shown of a credential: never a secret."""
     rows = Credential.objects.of(binding.tenant_id).filter(pk=binding.pk)
-    names = ("fingerprint", "token_id", "token_name", "scopes", "issued_at", "replaced_at")
+    names = ("fingerprint", "token_id", "token_name", "scopes", "replaced_at", "rollback_until")
     found: dict[str, Any] | None = rows.values(*names).first()
     return found
 

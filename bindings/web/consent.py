@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -40,6 +41,25 @@ def page(
         "look_out": BEFORE_CONSENT.get(provider, ""),
         "scopes": consent_words(provider, consent_of(servers[0])),
         "reconnect": reconnect,
+        **_problem(failed, request.GET.get("problem", "")),
+    }
+    response = TemplateResponse(request, "sources/bind_oauth.html", context)
+    turns.forms_may_lead_to(response, [host.base_url for host in servers])
+    return response
+
+
+def leave(request: Request, binding: Binding) -> HttpResponse:
+    """The same page, to put another account in the place of `binding`."""
+    instance, provider = binding.instance, binding.provider
+    failed = failed_attempt(instance, provider, request.GET.get("problem", ""))
+    servers = _servers(instance, provider)
+    context = {
+        **frame(instance, provider),
+        "back_url": reverse("binding", args=[instance.tenant.slug, binding.public_id]),
+        "servers": servers,
+        "look_out": BEFORE_CONSENT.get(provider, ""),
+        "scopes": consent_words(provider, consent_of(servers[0])),
+        "replaces": binding,
         **_problem(failed, request.GET.get("problem", "")),
     }
     response = TemplateResponse(request, "sources/bind_oauth.html", context)

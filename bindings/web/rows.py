@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 from bindings import problems, state
 from bindings.models import Binding
 from bindings.models.bindings import Kind
-from bindings.services.browse.specs import LABELS, ORDER, PLACES
+from bindings.services.browse.specs import LABELS, ORDER, PLACES, people_bind
 from bindings.state import State
 from bindings.web import shown
 from bindings.web.board import Board
@@ -186,6 +186,9 @@ def _free_row(actor: Actor, instance: str, slug: str, *, offered: bool) -> dict[
             "symbol": "link",
             "dialog": True,
         }
+        if people_bind(slug):
+            send = reverse("handoff", args=[tenant_of(actor).slug, instance, slug])
+            row["menu"] = [(_("Send this step to a colleague"), send, "dialog", "")]
     return row
 
 
@@ -200,6 +203,8 @@ def _menu(actor: Actor, binding: Binding) -> list[tuple[object, str, str, str]]:
         items.append((words.ACTIONS["check"], reverse("check", args=here), "post", ""))
     if binding.kind == Kind.TOKEN and actor.may(shown.WRITE):
         items.append((words.ACTIONS["replace"], reverse("replace", args=here), "dialog", ""))
+    if shown.may_switch(actor, binding):
+        items.append((_("Switch account"), reverse("switch", args=here), "dialog", ""))
     items.append((_("Copy API id"), binding.public_id, "copy", ""))
     if shown.may_unbind(actor, binding):
         items.append((_("Unbind"), reverse("unbind", args=here), "dialog", "danger"))

@@ -164,6 +164,12 @@ def may_unbind(actor: Actor, binding: Binding) -> bool:
     return actor.may(WRITE) or own
 
 
+def may_switch(actor: Actor, binding: Binding) -> bool:
+    """Admins, for an account that is bound by hand and confirmed."""
+    pending = binding.status == state.Status.PENDING
+    return actor.may(WRITE) and binding.kind != Kind.PLATFORM and not pending
+
+
 def _action(actor: Actor, binding: Binding) -> state.Action:
     """What an admin may press, or Open for everybody else."""
     wanted = state.face(binding.state, kind=facts.of(binding).kind, lists=_lists(binding)).action

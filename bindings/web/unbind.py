@@ -62,6 +62,7 @@ def page(request: Request, tenant: str, public_id: str) -> HttpResponse:
         "plan": plan,
         "form": form,
         "by_consent": binding.kind == Kind.OAUTH,
+        "may_switch": shown.may_switch(request.actor, binding),
         "can_revoke": plan["plan"][1]["possible"],
     }
     status = 422 if form.errors else 200

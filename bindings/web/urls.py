@@ -15,6 +15,7 @@ from bindings.web import (
     instances,
     link_form,
     sources,
+    switch,
     unbind,
 )
 
@@ -47,6 +48,10 @@ urlpatterns = [
     path(f"{_BINDING}later/", sources.later, name="later"),
     path(f"{_BINDING}replace/", credential.replace, name="replace"),
     path(f"{_BINDING}end/", credential.end_date, name="end_date"),
+    path(f"{_BINDING}back/", credential.put_back, name="put_back"),
+    path(f"{_BINDING}switch/", switch.page, name="switch"),
+    path(f"{_BINDING}switch/test/", switch.test, name="switch_test"),
+    path(f"{_BINDING}switch/address/", switch.address, name="switch_address"),
     path(f"{_BINDING}unbind/", unbind.page, name="unbind"),
     path(f"{_BINDING}receipt/", unbind.receipt, name="receipt"),
     path("help/", help.index, name="help"),

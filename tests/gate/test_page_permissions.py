@@ -65,6 +65,10 @@ PAGES = {
     f"{B}later/": (NOT_HERE, "302 302 302 404 302 302 302"),
     f"{B}replace/": (ADMINS, MISFILLED),
     f"{B}end/": (ADMINS, MISFILLED),
+    f"{B}back/": (NOT_HERE, "302 403 403 404 302 302 302"),
+    f"{B}switch/": (ADMINS, MISFILLED),
+    f"{B}switch/test/": (NOT_HERE, MISFILLED),
+    f"{B}switch/address/": (NOT_HERE, ADMINS),
     # Nothing uses it, so no name has to be typed: it ends with alice's.
     f"{B}unbind/": (ADMINS, "302 403 403 404 302 302 302"),
     # It is bound, so there is no receipt yet.

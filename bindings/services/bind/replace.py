@@ -37,10 +37,12 @@ PUT_BACK_WITHIN = timedelta(hours=24)  # product.md G27
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """`old_revoked`: the platform was told to end the former token, and did."""
+    """`old_revoked`: the platform was told to end the former token, and did. `was_same`: it was the
+    same token again."""
 
     binding: Binding
     old_revoked: bool = False
+    was_same: bool = False
 
 
 def replace_token(
@@ -100,7 +102,7 @@ def replace_token(
         keep_until=None if revoke_old or same else now + PUT_BACK_WITHIN,
     )
     if old is None or same or not revoke_old:
-        return Replaced(renewed)
+        return Replaced(renewed, was_same=same)
     return Replaced(renewed, revoke(renewed.host, old))
 
 
