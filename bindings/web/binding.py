@@ -66,10 +66,7 @@ def overview(request: Request, tenant: str, public_id: str) -> HttpResponse:
     }
     context["enough"] = all(one["ok"] for one in context["abilities"])
     template = "bindings/overview_part.html" if part else "bindings/overview.html"
-    response = TemplateResponse(request, template, context)
-    if binding.kind == Kind.OAUTH:  # its Reconnect opens a window that leads there
-        turns.forms_may_lead_to(response, [binding.host.base_url])
-    return response
+    return _may_leave(TemplateResponse(request, template, context), binding)
 
 
 @require_GET
@@ -81,7 +78,8 @@ def activity(request: Request, tenant: str, public_id: str) -> HttpResponse:
         "tab": "activity",
         "feed": feed.of_binding(binding, 200),
     }
-    return TemplateResponse(request, "bindings/activity.html", context)
+    response = TemplateResponse(request, "bindings/activity.html", context)
+    return _may_leave(response, binding)
 
 
 @require_POST
@@ -143,6 +141,13 @@ def head(request: Request, binding: Binding, now: datetime) -> dict[str, Any]:
         "can_replace": binding.kind == Kind.TOKEN and actor.may(shown.WRITE),
         "now": now,
     }
+
+
+def _may_leave(response: HttpResponse, binding: Binding) -> HttpResponse:
+    """Let its Reconnect lead to the platform's consent page."""
+    if binding.kind == Kind.OAUTH:
+        turns.forms_may_lead_to(response, [binding.host.base_url])
+    return response
 
 
 def _wait_for(begun: Check) -> None:

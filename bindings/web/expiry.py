@@ -15,10 +15,11 @@ from django.views.decorators.http import require_GET
 
 from bindings import problems
 from bindings.models import Binding
+from bindings.models.bindings import Kind
 from bindings.services.browse.specs import LABELS, ORDER
 from bindings.web import rows, shown
 from bindings.web.sources import READ
-from portal.ground import ids
+from portal.ground import ids, turns
 from portal.tenants import access
 from portal.tenants.middleware import Request
 from portal.tenants.models import Instance
@@ -52,7 +53,11 @@ def page(request: Request, tenant: str) -> HttpResponse:
         "query": request.GET.urlencode(),
         "now": now,
     }
-    return TemplateResponse(request, "bindings/expiry.html", context)
+    response = TemplateResponse(request, "bindings/expiry.html", context)
+    # Its Reconnect buttons lead there.
+    pages = {b.host.base_url for b in ending if b.kind == Kind.OAUTH}
+    turns.forms_may_lead_to(response, sorted(pages))
+    return response
 
 
 @require_GET
@@ -104,6 +109,7 @@ def _row(request: Request, binding: Binding, now: datetime) -> dict[str, Any]:
         "binding": binding,
         "mono": problems.prefix_of(binding.provider),
         "platform": LABELS[binding.provider],
+        "title": f"{LABELS[binding.provider]} {binding.account_login}",
         "state": binding.state.value,
         "days": shown.days_left(binding, now),
         "severe": shown.severe(binding),

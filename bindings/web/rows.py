@@ -105,14 +105,10 @@ def banner(actor: Actor, board: Board, now: datetime, quiet: set[str]) -> dict[s
     if not loud:
         return None
     worst = min(loud, key=lambda b: (_URGENT.index(b.state), b.expires_at or now))
-    pressed = shown.button(actor, worst)
-    link = pressed if pressed and not pressed["post"] else {}
     return {
         "tone": shown.tone_of(worst),
         **_said(worst, now),
-        "label": link.get("label", ""),
-        "url": link.get("url", ""),
-        "dialog": link.get("dialog", False),
+        "action": shown.button(actor, worst),
         "secondary": _later(actor, worst, now),
     }
 

@@ -27,10 +27,13 @@ _PLAIN = (state.Action.OPEN, state.Action.WHY, state.Action.CHECK)
 
 
 def button(actor: Actor, binding: Binding) -> dict[str, Any] | None:
-    """The one button of a binding, with its address; `post` where pressing it does something."""
+    """The one button of a binding, with its address; `post` where pressing it does something, and
+    `binding` where the address has to be told which."""
     action = _action(actor, binding)
     if action is state.Action.NONE:
         return None
+    if action is state.Action.RECONNECT and binding.kind == Kind.OAUTH:
+        return _reconnect(actor, binding)
     here = [tenant_of(actor).slug, binding.public_id]
     where = {
         state.Action.REPLACE: mend_url(actor, binding),
@@ -46,6 +49,18 @@ def button(actor: Actor, binding: Binding) -> dict[str, Any] | None:
         "kind": "" if plain else "primary",
         "dialog": not plain,
         "post": action is state.Action.CHECK,
+    }
+
+
+def _reconnect(actor: Actor, binding: Binding) -> dict[str, Any]:
+    """One click, and the platform's consent: the same account is enforced when it comes back."""
+    return {
+        "label": words.ACTIONS[state.Action.RECONNECT.value],
+        "url": reverse("oauth_start", args=_source(actor, binding)),
+        "kind": "primary",
+        "dialog": False,
+        "post": True,
+        "binding": binding.public_id,
     }
 
 
