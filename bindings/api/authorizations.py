@@ -5,12 +5,13 @@ from __future__ import annotations
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from bindings import problems
 from bindings.api import shapes
 from bindings.api.endpoint import Call, Endpoint, InstanceEndpoint, live_binding
 from bindings.models import Authorization, Binding
 from bindings.models.bindings import Mode
 from bindings.services.bind import handoff, links
-from bindings.services.browse import specs
+from bindings.services.browse import people, specs
 from portal.ground import ids
 from portal.ground.refusals import Refusal, words
 from portal.ground.rest.calls import Answer, nothing, one, operation
@@ -94,7 +95,7 @@ def _begun(call: Call, instance: Instance) -> links.Begun:
 def _shape(row: Authorization) -> shapes.Authorization:
     known = ("done",) if row.intent == "switch" else ("confirming", "done")
     bound = row.binding_id if row.status in known else None
-    return {
+    shown: shapes.Authorization = {
         "id": row.public_id,
         "provider": row.provider,  # type: ignore[typeddict-item]  # one of the seven
         "status": links.state_of(row),  # type: ignore[typeddict-item]  # one of its words
@@ -104,6 +105,17 @@ def _shape(row: Authorization) -> shapes.Authorization:
         "binding": None if bound is None else ids.public(Binding.PREFIX, bound),
         "problem": _problem(row),
     }
+    if suggested := _suggestions(row):
+        shown["suggestions"] = suggested
+    return shown
+
+
+def _suggestions(row: Authorization) -> list[shapes.Suggestion]:
+    """What is worth knowing of the account that came back."""
+    if row.binding is None or people.crowd(row.binding) is None:
+        return []
+    code = f"{problems.prefix_of(row.provider)}-TOK-12"
+    return [{"field": "", "value": row.binding.account_login, "code": code}]
 
 
 def _problem(row: Authorization) -> shapes.AuthorizationProblem | None:

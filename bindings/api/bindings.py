@@ -22,7 +22,7 @@ from bindings.api.endpoint import (
 from bindings.models import Binding, CodeHost
 from bindings.models.bindings import Mode
 from bindings.services.bind import change, grant, switch, token, unbind
-from bindings.services.browse import specs
+from bindings.services.browse import people, specs
 from bindings.state import Reach, State, Status
 from portal.ground import ids, rls
 from portal.ground.rest import pagination, parameters
@@ -30,7 +30,7 @@ from portal.ground.rest.calls import Answer, listed, one, operation
 from portal.ground.rest.fields import Body, Choice, Day, Flag, Labels, Text
 from portal.tenants import access
 from portal.tenants.access import tenant_of
-from portal.tenants.models import Instance
+from portal.tenants.models import Instance, User
 
 _STATES = [word.value for word in State if word not in (State.NOT_OFFERED, State.UNBOUND)]
 _FAILED = (
@@ -105,6 +105,7 @@ class Bindings(Endpoint):
             parameters.choice("reachability", "The server.", [r.value for r in Reach]),
             parameters.text("host", "A code host's id or slug."),
             parameters.text("label", "`key`, or `key:value`.", most=141),
+            parameters.text("bound_by", "A person's id, or `left`: who is no longer a member."),
             parameters.moment("ends_before", "Ends before this time."),
             parameters.text("q", "Anywhere in account, server or instance."),
         ),
@@ -207,6 +208,10 @@ def _asked(rows: QuerySet[Binding], query: Mapping[str, Any]) -> QuerySet[Bindin
     if query["host"]:
         by_key = Q(host_id__in=_keys(CodeHost.PREFIX, query["host"]))
         rows = rows.filter(by_key | Q(host__slug__in=query["host"]))
+    if query["bound_by"]:
+        by_person = Q(bound_by_id__in=_keys(User.PREFIX, query["bound_by"]))
+        left = Q(bound_by__isnull=False) & ~Q(people.stays())
+        rows = rows.filter(by_person | left if "left" in query["bound_by"] else by_person)
     if query["ends_before"]:
         rows = rows.filter(expires_at__lt=query["ends_before"])
     for name, spelled in (("label", _label), ("q", _text)):

@@ -8,7 +8,6 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.db.models import Exists, OuterRef
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
@@ -21,6 +20,7 @@ from django.views.decorators.http import require_GET, require_POST
 from bindings import problems
 from bindings.models import Binding, Check, Credential, HealthDay
 from bindings.models.bindings import Kind
+from bindings.services.browse import people
 from bindings.services.browse.specs import LABELS
 from bindings.services.keep import checks
 from bindings.web import feed, shown
@@ -33,7 +33,6 @@ from portal.templatetags.charts import HealthDay as Bar
 from portal.tenants import access
 from portal.tenants.access import Actor
 from portal.tenants.middleware import Request, reaches_provider
-from portal.tenants.models import Membership
 
 STRIP_DAYS = 30
 _LOOK_SECONDS = 0.25
@@ -99,11 +98,8 @@ def check(request: Request, tenant: str, public_id: str) -> HttpResponseBase:
 
 def find(actor: Actor, public_id: str, scope: str, *, own: str = "") -> Binding:
     """The binding of a page, with what pages show of it."""
-    stays = Membership.objects.filter(
-        tenant=OuterRef("tenant"), user=OuterRef("bound_by"), left_at=None
-    )
     rows = Binding.objects.select_related("host", "instance__tenant", "schedule")
-    return access.get(actor, rows.annotate(stays=Exists(stays)), public_id, scope, own=own)
+    return access.get(actor, rows.annotate(stays=people.stays()), public_id, scope, own=own)
 
 
 def frame(tenant: str, binding: Binding) -> dict[str, Any]:

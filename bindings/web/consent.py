@@ -94,6 +94,7 @@ def confirm(request: Request, tenant: str, name: str, provider: str) -> HttpResp
         **frame(instance, provider),
         "binding": waiting,
         "link": link,
+        "crowd": shown.crowd(waiting),
         "end": shown.end_of(waiting, timezone.now()),
         "steps": shown.ladder(last),
         "abilities": shown.abilities(waiting),

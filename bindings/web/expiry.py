@@ -16,6 +16,7 @@ from django.views.decorators.http import require_GET
 from bindings import problems
 from bindings.models import Binding
 from bindings.models.bindings import Kind
+from bindings.services.browse import people
 from bindings.services.browse.specs import LABELS, ORDER
 from bindings.web import rows, shown
 from bindings.web.sources import READ
@@ -83,6 +84,7 @@ def _wanted(request: Request) -> dict[str, Any]:
         "instance": request.GET.get("instance", ""),
         "provider": request.GET.get("provider", ""),
         "mine": request.GET.get("mine") == "1",
+        "left": request.GET.get("left") == "1",
     }
 
 
@@ -95,6 +97,8 @@ def _live(request: Request, wanted: dict[str, Any]) -> QuerySet[Binding]:
         chosen &= Q(provider=wanted["provider"])
     if wanted["mine"]:
         chosen &= Q(bound_by=request.actor.person)
+    if wanted["left"]:
+        chosen &= Q(bound_by__isnull=False) & ~Q(people.stays())
     rows_ = found.filter(chosen).select_related("host", "instance")
     return rows_.order_by("expires_at", "id")
 

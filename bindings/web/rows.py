@@ -164,6 +164,8 @@ def _bound_row(actor: Actor, binding: Binding, now: datetime, *, checking: bool)
 def _account_sub(binding: Binding) -> str:
     if binding.kind == Kind.PLATFORM:
         return _("bound by the platform")
+    if binding.bound_by_id is not None and not vars(binding).get("stays", True):
+        return _("Bound by someone who left")
     if binding.repositories_seen is None:
         return ""
     return _("%(n)s repositories") % {"n": binding.repositories_seen}

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from bindings import expiry, problems, state
 from bindings.models import Binding, Check, facts
 from bindings.models.bindings import Kind
+from bindings.services.browse import people
 from bindings.services.browse.specs import spec_of
 from bindings.services.keep import steps
 from portal.ground import refusals
@@ -177,6 +178,14 @@ def may_unbind(actor: Actor, binding: Binding) -> bool:
         return False
     own = actor.person is not None and binding.bound_by_id == actor.person.pk
     return actor.may(WRITE) or own
+
+
+def crowd(binding: Binding) -> refusals.Words | None:
+    """The warning that its platform keeps fewer tokens than this account has bindings here."""
+    facts_ = people.crowd(binding)
+    if facts_ is None:
+        return None
+    return refusals.words(f"{problems.prefix_of(binding.provider)}-TOK-12", facts_)
 
 
 def may_switch(actor: Actor, binding: Binding) -> bool:

@@ -148,6 +148,7 @@ def _compare(request: Request, binding: Binding, aside: Waiting) -> HttpResponse
         "end": shown.end_of(aside.binding, timezone.now()),
         "abilities": shown.abilities(aside.binding),
         "said": said,
+        "crowd": shown.crowd(aside.binding),
         "comparison": None if found is None else found.shown(),
         "new": aside.binding.account_login,
     }
