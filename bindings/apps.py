@@ -10,10 +10,13 @@ class BindingsConfig(AppConfig):
     def ready(self) -> None:
         # Imported here, because models can only be imported once the apps are loaded.
         from bindings import problems
+        from bindings.services.browse import people
         from bindings.services.custody import refresh, sealed
         from bindings.services.keep import renewed
         from portal.ground import refusals, strongbox
+        from portal.tenants.services import members
 
         refusals.speak_with(problems.speak)
         refresh.judge_with(renewed.take)
         strongbox.lock_with(sealed.seal_shortly, sealed.unseal_shortly)
+        members.when_left(people.flag)

@@ -8,7 +8,7 @@ from uuid import UUID
 import structlog
 from django.utils import timezone
 
-from bindings.services.bind import grant, unbind
+from bindings.services.bind import grant, rollback, unbind
 from bindings.services.keep import checks, guard, ladder, reopen, retention, sweep, upkeep
 from portal.ground import jobs
 from portal.ground.jobs import Job, runs
@@ -68,7 +68,9 @@ def end_bindings() -> None:
 
 @runs(Job.DISCARD_UNCONFIRMED)
 def discard_unconfirmed() -> None:
-    """Give up pending bindings that nobody confirmed in time."""
+    """Give up pending bindings that nobody confirmed in time, and destroy replaced tokens that
+    nobody put back."""
+    rollback.forget(timezone.now())
     for binding in grant.overdue(timezone.now()):
         try:
             grant.discard(actor=access.system(binding.tenant), binding=binding)

@@ -90,6 +90,7 @@ class GitHub(Provider):
         ),
         token_prefixes=("ghp_", "github_pat_", "gho_", "ghu_", "ghs_", "ghr_"),
         seed_wants_persons=True,
+        tokens_per_account=10,
         quota_per_account=True,
         per_minute=900,
     )

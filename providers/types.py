@@ -119,6 +119,7 @@ class Spec:
     groups_nest: bool = False  # repositories may lie in groups of groups (product.md T7)
     seed_wants_persons: bool = False  # `seed` offers no organization's repositories (product.md T8)
     lease_kinds: tuple[str, ...] = ("proxied",)
+    tokens_per_account: int = 0  # it ends the oldest of more for one account and app; 0: no limit
     quota_per_account: bool = False  # its "limit" is one account's own, not everybody's
     per_minute: int = 300  # our own pace at one host
     at_once: int = 10  # and its ceiling of simultaneous requests

@@ -32,13 +32,6 @@ class TokenBody(Body):
     clone_username = Text(max_length=200, allow_blank=True, allow_null=True, default="")
 
 
-def refuse_later(body: Mapping[str, Any], *names: str) -> None:
-    """Refuse what the contract names and this version cannot do, so that nothing is ignored."""
-    for name in names:
-        if body[name]:
-            raise Refusal("X-FORM-03", field=name, why=_("not possible in this version"))
-
-
 def token_ask(body: Mapping[str, Any]) -> TokenAsk:
     """The wish in a checked body. Raises Refusal X-FORM-03 for an address where none is taken, and
     for an address beside a host."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
+from bindings import problems
 from bindings.api import shapes
-from bindings.api.asking import refuse_later
-from bindings.api.endpoint import Call, Endpoint, InstanceEndpoint
+from bindings.api.endpoint import Call, Endpoint, InstanceEndpoint, live_binding
 from bindings.models import Authorization, Binding
 from bindings.models.bindings import Mode
-from bindings.services.bind import links
-from bindings.services.browse import specs
-from portal.ground import ids, rls
-from portal.ground.refusals import words
+from bindings.services.bind import handoff, links
+from bindings.services.browse import people, specs
+from portal.ground import ids
+from portal.ground.refusals import Refusal, words
 from portal.ground.rest.calls import Answer, nothing, one, operation
 from portal.ground.rest.fields import Body, Choice, Flag, Text
 from portal.tenants import access
@@ -36,19 +37,16 @@ class Authorize(InstanceEndpoint):
         answers=shapes.Authorization,
         status=201,
         located=True,
-        about="Open `url` in a browser. `binding` reconnects that one, with the same account.",
+        about=(
+            "Open `url` in a browser. `binding` reconnects that one, with the same account."
+            " `replaces` switches: the page compares both accounts first."
+            " `handoff` makes a link for somebody without an account here: 7 days, one use; what"
+            " comes back through it is pending until an admin confirms it."
+        ),
         codes=("409 *-DUP-01 X-STATE-02", "422 *-OFF-01 *-OFF-02 X-HOST-01"),
     )
     def post(self, call: Call, found: Instance) -> Answer:
-        refuse_later(call.body, "replaces", "handoff")
-        begun = links.begin(
-            actor=call.actor,
-            instance=found,
-            provider=call.body["provider"],
-            host=call.body["host"] or "",
-            mode=call.body["mode"],
-            reconnect=_reconnect(call, found),
-        )
+        begun = _begun(call, found)
         row, url = begun.authorization, f"{settings.MOORING_URL}/i/{begun.code}/"
         shown = _shape(row)
         return Answer(
@@ -70,21 +68,34 @@ class OneAuthorization(Endpoint):
 
     @operation("Cancel an authorization", scope="bindings:write", status=204)
     def delete(self, call: Call, found: Authorization) -> Answer:
-        links.cancel(authorization=found)
+        handoff.withdraw(actor=call.actor, authorization=found)
         return nothing()
 
 
-def _reconnect(call: Call, instance: Instance) -> Binding | None:
-    if not call.body["binding"]:
-        return None
-    rows = Binding.objects.select_related("host").filter(instance=instance, unbound_at=None)
-    with rls.tenant(instance.tenant_id):
-        return access.get(call.actor, rows, call.body["binding"], call.operation.scope)
+def _begun(call: Call, instance: Instance) -> links.Begun:
+    asked = {
+        "actor": call.actor,
+        "instance": instance,
+        "provider": call.body["provider"],
+        "host": call.body["host"] or "",
+        "mode": call.body["mode"],
+    }
+    reconnect = live_binding(call, call.body["binding"], instance)
+    replaces = live_binding(call, call.body["replaces"], instance)
+    if not call.body["handoff"]:
+        if reconnect and replaces:
+            raise Refusal("X-FORM-03", field="replaces", why=_("name one binding"))
+        return links.begin(**asked, reconnect=reconnect, replaces=replaces)
+    if reconnect or replaces:
+        name = "binding" if reconnect else "replaces"
+        raise Refusal("X-FORM-03", field=name, why=_("not possible in this version"))
+    return handoff.begin(**asked)
 
 
 def _shape(row: Authorization) -> shapes.Authorization:
-    bound = row.binding_id if row.status in ("confirming", "done") else None
-    return {
+    known = ("done",) if row.intent == "switch" else ("confirming", "done")
+    bound = row.binding_id if row.status in known else None
+    shown: shapes.Authorization = {
         "id": row.public_id,
         "provider": row.provider,  # type: ignore[typeddict-item]  # one of the seven
         "status": links.state_of(row),  # type: ignore[typeddict-item]  # one of its words
@@ -94,10 +105,21 @@ def _shape(row: Authorization) -> shapes.Authorization:
         "binding": None if bound is None else ids.public(Binding.PREFIX, bound),
         "problem": _problem(row),
     }
+    if suggested := _suggestions(row):
+        shown["suggestions"] = suggested
+    return shown
+
+
+def _suggestions(row: Authorization) -> list[shapes.Suggestion]:
+    """What is worth knowing of the account that came back."""
+    if row.binding is None or people.crowd(row.binding) is None:
+        return []
+    code = f"{problems.prefix_of(row.provider)}-TOK-12"
+    return [{"field": "", "value": row.binding.account_login, "code": code}]
 
 
 def _problem(row: Authorization) -> shapes.AuthorizationProblem | None:
-    if not row.problem:
+    if not row.problem or row.status == links.WAITING:  # whoever opened the link may try again
         return None
     said = words(row.problem["code"], row.problem["facts"])
     return {

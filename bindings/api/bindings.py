@@ -11,12 +11,18 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from bindings.api import pictures, shapes
-from bindings.api.asking import TokenBody, refuse_later, token_ask
-from bindings.api.endpoint import BindingEndpoint, Call, Endpoint, InstanceEndpoint
+from bindings.api.asking import TokenBody, token_ask
+from bindings.api.endpoint import (
+    BindingEndpoint,
+    Call,
+    Endpoint,
+    InstanceEndpoint,
+    live_binding,
+)
 from bindings.models import Binding, CodeHost
 from bindings.models.bindings import Mode
-from bindings.services.bind import change, grant, token, unbind
-from bindings.services.browse import specs
+from bindings.services.bind import change, grant, switch, token, unbind
+from bindings.services.browse import people, specs
 from bindings.state import Reach, State, Status
 from portal.ground import ids, rls
 from portal.ground.rest import pagination, parameters
@@ -24,7 +30,7 @@ from portal.ground.rest.calls import Answer, listed, one, operation
 from portal.ground.rest.fields import Body, Choice, Day, Flag, Labels, Text
 from portal.tenants import access
 from portal.tenants.access import tenant_of
-from portal.tenants.models import Instance
+from portal.tenants.models import Instance, User
 
 _STATES = [word.value for word in State if word not in (State.NOT_OFFERED, State.UNBOUND)]
 _FAILED = (
@@ -65,17 +71,14 @@ class Bind(InstanceEndpoint):
         status=201,
         located=True,
         reaches_provider=True,
-        about="Nothing is saved unless steps 1 to 4 of the connection test pass.",
-        codes=("409 *-DUP-01 *-ACC-04", *_FAILED),
+        about=(
+            "Nothing is saved unless steps 1 to 4 of the connection test pass. `replaces` switches"
+            " the account: unbinds that binding and binds this one in one transaction."
+        ),
+        codes=("409 *-DUP-01 *-ACC-04 CA-LOCK-01 X-STATE-01", *_FAILED),
     )
     def post(self, call: Call, found: Instance) -> Answer:
-        refuse_later(call.body, "replaces", "accept_missing")
-        bound = token.bind(
-            actor=call.actor,
-            instance=found,
-            ask=token_ask(call.body),
-            labels=call.body["labels"],
-        )
+        bound = _bound(call, found)
         with rls.tenant(found.tenant_id):
             row = picture_of(call, bound.binding.pk)
         said = {"message": _message(row["provider"]), "suggestions": _hints(bound)}
@@ -102,6 +105,7 @@ class Bindings(Endpoint):
             parameters.choice("reachability", "The server.", [r.value for r in Reach]),
             parameters.text("host", "A code host's id or slug."),
             parameters.text("label", "`key`, or `key:value`.", most=141),
+            parameters.text("bound_by", "A person's id, or `left`: who is no longer a member."),
             parameters.moment("ends_before", "Ends before this time."),
             parameters.text("q", "Anywhere in account, server or instance."),
         ),
@@ -169,6 +173,21 @@ class OneBinding(BindingEndpoint):
         return Answer(unbind.receipt(ending), tagged=False)
 
 
+def _bound(call: Call, instance: Instance) -> token.Bound:
+    ask, labels = token_ask(call.body), call.body["labels"]
+    replaces = live_binding(call, call.body["replaces"], instance)
+    if replaces is None:
+        return token.bind(actor=call.actor, instance=instance, ask=ask, labels=labels)
+    return switch.with_token(
+        actor=call.actor,
+        instance=instance,
+        replaces=replaces,
+        ask=ask,
+        accept_missing=call.body["accept_missing"],
+        labels=labels,
+    )
+
+
 def picture_of(call: Call, key: UUID) -> shapes.Binding:
     """One binding as the API shows it. Needs an open scope."""
     mine = Binding.objects.of(tenant_of(call.actor)).filter(pk=key)
@@ -189,6 +208,10 @@ def _asked(rows: QuerySet[Binding], query: Mapping[str, Any]) -> QuerySet[Bindin
     if query["host"]:
         by_key = Q(host_id__in=_keys(CodeHost.PREFIX, query["host"]))
         rows = rows.filter(by_key | Q(host__slug__in=query["host"]))
+    if query["bound_by"]:
+        by_person = Q(bound_by_id__in=_keys(User.PREFIX, query["bound_by"]))
+        left = Q(bound_by__isnull=False) & ~Q(people.stays())
+        rows = rows.filter(by_person | left if "left" in query["bound_by"] else by_person)
     if query["ends_before"]:
         rows = rows.filter(expires_at__lt=query["ends_before"])
     for name, spelled in (("label", _label), ("q", _text)):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time
-from typing import TypedDict
+from typing import TypedDict, cast
+
+from django.utils.translation import gettext as _
 
 from bindings.api import pictures, shapes
-from bindings.api.asking import TokenBody, refuse_later, token_ask
-from bindings.api.endpoint import Call, Endpoint, live_instance
+from bindings.api.asking import TokenBody, token_ask
+from bindings.api.endpoint import Call, Endpoint, live_binding, live_instance
+from bindings.models import Binding
 from bindings.models.bindings import ABILITIES
-from bindings.services.bind import token
+from bindings.services.bind import switch, token
 from bindings.services.bind.refuse import fix_url
 from bindings.services.bind.token import Tested, TokenAsk
 from bindings.services.keep.doctor import Examination
@@ -85,19 +88,24 @@ class ConnectionTests(Endpoint):
         codes=("422 *-ADDR-* *-OFF-* *-EXP-02 X-HOST-01",),
     )
     def post(self, call: Call, found: None) -> Answer:
-        refuse_later(call.body, "compare_with")
         ask = token_ask(call.body)
         tenant, instance = tenant_of(call.actor), None
         if call.body["instance"]:
             with rls.tenant(tenant.pk):
                 instance = live_instance(call, call.body["instance"])
+        replaces = live_binding(call, call.body["compare_with"])
+        if replaces is not None and replaces.provider != ask.provider:
+            raise Refusal("X-FORM-03", field="compare_with", why=_("another platform"))
         try:
             tested = token.test(tenant=tenant, instance=instance, ask=ask)
         except Refusal as refused:
             if refused.steps is None:  # of the form: nothing was tested
                 raise
             return Answer(_unreached(refused), tagged=False)
-        return Answer(_shape(tested, ask), tagged=False)
+        shown = _shape(tested, ask)
+        if replaces is not None:
+            shown["comparison"] = _comparison(tested, replaces, ask)
+        return Answer(shown, tagged=False)
 
 
 def _shape(tested: Tested, ask: TokenAsk) -> ConnectionTest:
@@ -114,6 +122,11 @@ def _shape(tested: Tested, ask: TokenAsk) -> ConnectionTest:
         "suggestions": pictures.suggestions(tested.hints),
         "comparison": None,
     }
+
+
+def _comparison(tested: Tested, replaces: Binding, ask: TokenAsk) -> Comparison | None:
+    found = switch.compared(tested=tested, binding=replaces, ask=ask)
+    return None if found is None else cast(Comparison, found.shown())
 
 
 def _unreached(refused: Refusal) -> ConnectionTest:

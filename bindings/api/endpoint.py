@@ -12,13 +12,22 @@ from bindings.models import Binding
 from bindings.services.bind.unbind import RECEIPT_FOR
 from bindings.services.custody.sealed import Undecryptable
 from bindings.state import State
+from portal.ground import rls
 from portal.ground.refusals import NotYours, Refusal
 from portal.tenants import access
+from portal.tenants.access import tenant_of
 from portal.tenants.api import endpoint
 from portal.tenants.api.endpoint import Call
 from portal.tenants.models import Instance
 
-__all__ = ["BindingEndpoint", "Call", "Endpoint", "InstanceEndpoint", "live_instance"]
+__all__ = [
+    "BindingEndpoint",
+    "Call",
+    "Endpoint",
+    "InstanceEndpoint",
+    "live_binding",
+    "live_instance",
+]
 
 KEPT: timedelta = RECEIPT_FOR
 
@@ -62,6 +71,20 @@ def live_instance(call: Call, public_id: str) -> Instance:
     if call.operation.if_match:
         rows = rows.select_for_update(of=("self",))
     return access.get(call.actor, rows, public_id, call.operation.scope)
+
+
+def live_binding(
+    call: Call, public_id: str | None, instance: Instance | None = None
+) -> Binding | None:
+    """The live binding a body names, of one instance where that is given; None for none. Opens
+    the tenant's scope. Raises NotYours, NotAllowed."""
+    if not public_id:
+        return None
+    rows = Binding.objects.select_related("host", "instance__tenant").filter(unbound_at=None)
+    if instance is not None:
+        rows = rows.filter(instance=instance)
+    with rls.tenant(tenant_of(call.actor).pk):
+        return access.get(call.actor, rows, public_id, call.operation.scope)
 
 
 def _gone(binding: Binding, call: Call) -> Refusal:

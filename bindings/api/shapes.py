@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal, TypedDict
+from typing import Annotated, Literal, NotRequired, TypedDict
 
 from portal.ground.rest.shapes import ProblemStep, Uri, identity, open_words, says
 from portal.tenants.api.shapes import InstanceBrief, InstanceId, Person
@@ -268,7 +268,8 @@ class AuthorizationProblem(TypedDict):
 
 
 class Authorization(TypedDict):
-    """An attempt to bind by consent. `url` is told once, when it is made."""
+    """An attempt to bind by consent. `url` is told once, when it is made; `suggestions` only when
+    there is something to say of the account that came back."""
 
     id: Annotated[str, identity("ath")]
     provider: ProviderWord
@@ -278,3 +279,4 @@ class Authorization(TypedDict):
     expires_at: datetime
     binding: BindingId | None
     problem: AuthorizationProblem | None
+    suggestions: NotRequired[list[Suggestion]]

@@ -14,12 +14,13 @@ from portal.tenants.models import Instance, TenantModel, User
 
 class Authorization(TenantModel):
     """`intent` is bind, reconnect or switch. `digest` is of the link's code, `opened_by` of the
-    browser session that opened it. `made_by_token` names an API token, which is no person."""
+    browser session that opened it. `made_by_token` names an API token, which is no person. Without
+    a `host` whoever opens a hand-off link types the server's address."""
 
     PREFIX = "ath"
 
     instance = models.ForeignKey(Instance, models.CASCADE, db_constraint=False, related_name="+")
-    host = models.ForeignKey(CodeHost, models.CASCADE, related_name="+")
+    host = models.ForeignKey(CodeHost, models.CASCADE, null=True, related_name="+")
     provider = models.CharField(max_length=20)
     mode = models.CharField(max_length=10, choices=Mode.choices, default=Mode.FULL)
     intent = models.CharField(max_length=10, default="bind")

@@ -17,8 +17,9 @@ from providers.types import Quality
 
 class Credential(models.Model):
     """`generation` grows with every new token; whoever writes after a check names the one it saw.
-    `previous_access` waits for a rollback until `rollback_until`, `previous_refresh` until the new
-    pair has worked once. `renew_at`: when we renew it by ourselves, None for never."""
+    `previous_access` waits for a rollback until `rollback_until`; `previous` is what a person had
+    said of it: clone_username, stated_by, ends_on. `previous_refresh` waits until the new pair has
+    worked once. `renew_at`: when we renew it by ourselves, None for never."""
 
     binding = models.OneToOneField(
         Binding, models.CASCADE, primary_key=True, related_name="credential", db_constraint=False
@@ -29,6 +30,7 @@ class Credential(models.Model):
     refresh = SealedField(null=True)
     previous_access = SealedField(null=True)
     previous_refresh = SealedField(null=True)
+    previous = models.JSONField(null=True, blank=True)
     rollback_until = models.DateTimeField(null=True, blank=True)
     key_id = models.CharField(max_length=32)
     scopes = ArrayField(models.CharField(max_length=100), null=True, blank=True)
@@ -58,6 +60,11 @@ class Credential(models.Model):
             models.Index(fields=["tenant", "fingerprint"], name="credential_fingerprint"),
             models.Index(
                 F("renew_at"), condition=Q(renew_at__isnull=False), name="credential_renewal"
+            ),
+            models.Index(
+                fields=["rollback_until"],
+                condition=Q(rollback_until__isnull=False),
+                name="credential_put_back",
             ),
         ]
 

@@ -37,6 +37,7 @@ class Repository(TenantModel):
     archived = models.BooleanField(default=False)
     seen_at = models.DateTimeField(default=timezone.now)
     gone_at = models.DateTimeField(null=True, blank=True)
+    used_at = models.DateTimeField(null=True, blank=True)  # to the day: when a build last asked
 
     class Meta:
         constraints: ClassVar[list[Any]] = [

@@ -20,6 +20,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from bindings.models import Authorization, CodeHost
+from bindings.services.bind.links import server_of
 from bindings.services.browse.specs import Consent, consent_of
 
 PROCESS = "bind"
@@ -33,6 +34,7 @@ class Returned:
     tenant_id: UUID
     authorization_id: UUID
     user_id: str
+    handoff: bool
     verifier: str = field(repr=False)
 
 
@@ -93,12 +95,16 @@ def leave_for_host(
     request: HttpRequest, attempt: Authorization, *, choose_account: bool
 ) -> HttpResponse:
     """Send the browser to the host's consent page. Nothing of the request changes what is asked."""
-    consent = consent_of(attempt.host)
-    provider = HostProvider(request, attempt.host, scopes=consent.scopes_for(attempt.mode))
+    host = server_of(attempt)
+    consent = consent_of(host)
+    provider = HostProvider(request, host, scopes=consent.scopes_for(attempt.mode))
     data = {
         "tenant": str(attempt.tenant_id),
         "authorization": str(attempt.pk),
-        "user": str(getattr(request.user, "pk", "") or ""),
+        # Who holds a hand-off link is nobody here, even when somebody is signed in: the browser
+        # that opened it is told by the link's own cookie.
+        "user": "" if attempt.handoff else _person(request),
+        "handoff": attempt.handoff,
     }
     params: dict[str, str] = dict(consent.account_chooser) if choose_account else {}
     answer: HttpResponse = provider.redirect(
@@ -120,11 +126,19 @@ def take_state(request: HttpRequest, host: CodeHost) -> Returned:
     if not cache.add(f"bind-state:{state_id}", 1, timeout=STATE_SECONDS):
         raise StateRefused
     data = stashed.get("data") or {}
-    if stashed.get("process") != PROCESS or data.get("user") != str(request.user.pk or ""):
+    handoff = data.get("handoff") is True
+    person = "" if handoff else _person(request)
+    if stashed.get("process") != PROCESS or data.get("user") != person:
         raise StateRefused
     return Returned(
         tenant_id=UUID(data["tenant"]),
         authorization_id=UUID(data["authorization"]),
         user_id=data["user"],
+        handoff=handoff,
         verifier=stashed.get("pkce_code_verifier") or "",
     )
+
+
+def _person(request: HttpRequest) -> str:
+    """Who is signed in, as a state keeps it; "" for nobody."""
+    return str(getattr(request.user, "pk", "") or "")

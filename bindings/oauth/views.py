@@ -1,4 +1,4 @@
-"""Leave for the code host, and come back: three thin views around `services.bind`."""
+"""Leave for the code host, and come back: thin views around `services.bind`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -14,12 +13,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from bindings import problems
 from bindings.models import Authorization, Binding, CodeHost
-from bindings.oauth.provider import StateRefused, callback_url, leave_for_host, take_state
-from bindings.services.bind import grant, links
+from bindings.oauth import handover
+from bindings.oauth.provider import StateRefused, leave_for_host, take_state
+from bindings.oauth.returning import finish, start_again
+from bindings.services.bind import handoff, links
 from bindings.services.browse.specs import LABELS
-from portal.ground import refusals, rls, turns
+from portal.ground import rls, turns
 from portal.ground.refusals import NotYours, Refusal
 from portal.tenants import access
 from portal.tenants.access import Actor
@@ -37,9 +37,7 @@ def start(request: Request, tenant: str, name: str, provider: str) -> HttpRespon
     """Begin to bind, or to reconnect, and send the browser to the platform."""
     actor = request.actor
     instance = access.get_instance(actor, name, SCOPE)
-    reconnect = None
-    if request.POST.get("binding"):
-        reconnect = access.get(actor, _live(), request.POST["binding"], SCOPE)
+    reconnect, replaces = (_named(request, field) for field in ("binding", "replaces"))
     begun = links.begin(
         actor=actor,
         instance=instance,
@@ -47,6 +45,7 @@ def start(request: Request, tenant: str, name: str, provider: str) -> HttpRespon
         host=request.POST.get("host", ""),
         mode="manual" if request.POST.get("mode") == "manual" else "full",
         reconnect=reconnect,
+        replaces=replaces,
     )
     choose = request.POST.get("another") == "1"
     return leave_for_host(request, begun.authorization, choose_account=choose)
@@ -60,30 +59,41 @@ def callback(request: HttpRequest, host_slug: str) -> HttpResponse:
     try:
         returned = take_state(request, host)
     except StateRefused:
-        return _start_again(request, host)
+        return start_again(request, host)
     try:
         row = links.waiting(
             tenant_id=returned.tenant_id, authorization_id=returned.authorization_id
         )
     except Refusal:
-        return _start_again(request, host)
+        return start_again(request, host)
+    if row.handoff or returned.handoff:
+        return handover.come_back(request, row, host, returned)
     actor = _may_finish(request, row)
     try:
-        binding = _finish(request, actor, row, returned.verifier)
+        binding = finish(request, actor, row, returned.verifier)
     except Refusal as refused:
         return HttpResponseRedirect(_bind_page(row, refused.code))
     where = [row.instance.tenant.slug, row.instance.name]
+    if row.replaces is not None and binding.pk != row.replaces.pk:
+        old = row.replaces.public_id
+        return HttpResponseRedirect(reverse("switch", args=[where[0], old]))
     if binding.status == "pending":
         return HttpResponseRedirect(reverse("confirm", args=[*where, row.provider]))
     _say_connected(request, binding)
     return HttpResponseRedirect(reverse("sources", args=where))
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
-@recent_sign_in
 def attempt(request: HttpRequest, code: str) -> HttpResponse:
-    """The page of an attempt that was made by API: says what it will do, then goes on."""
+    """The page of a link: one handed to somebody else, or an attempt that was made by API."""
+    link = handoff.by_code(code)
+    return _own(request, code) if link is None else handover.page(request, code, link)
+
+
+@recent_sign_in
+def _own(request: HttpRequest, code: str) -> HttpResponse:
+    """An attempt of somebody with an account here: says what it will do, then goes on."""
     if not isinstance(request.user, User):
         return redirect_to_login(request.path)
     row = _by_code(request, code)
@@ -91,23 +101,8 @@ def attempt(request: HttpRequest, code: str) -> HttpResponse:
         return leave_for_host(request, row, choose_account=False)
     shown = {"attempt": row, "state": links.state_of(row), "platform": LABELS[row.provider]}
     response = render(request, "sources/attempt.html", shown)
-    turns.forms_may_lead_to(response, [row.host.base_url])
+    turns.forms_may_lead_to(response, [links.server_of(row).base_url])
     return response
-
-
-def _finish(request: HttpRequest, actor: Actor, attempt: Authorization, verifier: str) -> Binding:
-    if "error" in request.GET or not request.GET.get("code"):
-        prefix = problems.prefix_of(attempt.provider)
-        refused = Refusal(problems.explain_consent(request.GET.get("error", ""), prefix=prefix))
-        links.fail(attempt, refused)
-        raise refused
-    return grant.finish(
-        actor=actor,
-        attempt=attempt,
-        code=request.GET["code"],
-        redirect_uri=callback_url(attempt.host),
-        verifier=verifier,
-    )
 
 
 def _may_finish(request: HttpRequest, row: Authorization) -> Actor:
@@ -144,22 +139,22 @@ def _host(slug: str) -> CodeHost:
     return host
 
 
-def _start_again(request: HttpRequest, host: CodeHost) -> HttpResponse:
-    """Nothing of the attempt is known, so nothing of it is said; no request was made."""
-    code = f"{problems.prefix_of(host.provider)}-OAUTH-02"
-    words = refusals.words(code, {})
-    return render(request, "refusal.html", {"words": words}, status=400)
-
-
 def _say_connected(request: HttpRequest, binding: Binding) -> None:
     said = _("%(login)s is connected again. %(n)d webhooks repaired, %(m)d missed pushes sent.")
     messages.success(request, said % {"login": binding.account_login, "n": 0, "m": 0})
 
 
 def _bind_page(attempt: Authorization, code: str) -> str:
+    if attempt.replaces is not None:
+        here = [attempt.instance.tenant.slug, attempt.replaces.public_id]
+        return f"{reverse('switch', args=here)}?{urlencode({'problem': code})}"
     where = [attempt.instance.tenant.slug, attempt.instance.name, attempt.provider]
     return f"{reverse('bind', args=where)}?{urlencode({'problem': code})}"
 
 
-def _live() -> QuerySet[Binding]:
-    return Binding.objects.filter(unbound_at=None).select_related("host", "instance")
+def _named(request: Request, field: str) -> Binding | None:
+    """The live binding a form names, if it does. Raises NotYours, NotAllowed."""
+    if not request.POST.get(field):
+        return None
+    live = Binding.objects.filter(unbound_at=None).select_related("host", "instance")
+    return access.get(request.actor, live, request.POST[field], SCOPE)

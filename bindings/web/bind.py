@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
@@ -12,10 +13,10 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from bindings.models import Binding
 from bindings.services.bind import hosts, store, token
-from bindings.services.bind.token import TokenAsk
+from bindings.services.bind.links import can_authorize
 from bindings.services.browse.specs import LABELS, Spec, people_bind, spec_of
 from bindings.web import consent, shown, token_form
-from bindings.web.forms import TokenForm
+from bindings.web.token_form import Desk
 from bindings.web.window import congratulate, frame, pass_on
 from portal.ground import rls
 from portal.ground.refusals import NotYours, Refusal
@@ -41,13 +42,14 @@ def page(request: Request, tenant: str, name: str, provider: str) -> HttpRespons
         return _taken(request, instance, first)
     if request.method == "GET" and _by_consent(request, spec):
         return consent.page(request, instance, provider, failed)
-    form = _form(request, spec)
+    desk, form = _desk(instance, provider), token_form.filled(request, spec)
     if request.method == "GET" or not form.is_valid():
-        return token_form.show(request, instance, provider, form)
+        return token_form.show(request, desk, form)
     try:
-        bound = token.bind(actor=request.actor, instance=instance, ask=_ask(provider, form))
+        ask = token_form.ask_of(provider, form)
+        bound = token.bind(actor=request.actor, instance=instance, ask=ask)
     except Refusal as refused:
-        return token_form.show(request, instance, provider, form, refused=refused)
+        return token_form.show(request, desk, form, refused=refused)
     congratulate(request, bound.binding, instance)
     pass_on(request, bound.hints)
     return redirect("sources", tenant, name)
@@ -62,15 +64,16 @@ def test(request: Request, tenant: str, name: str, provider: str) -> HttpRespons
     """Climb the ladder and show it; nothing is saved. htmx gets the parts that changed, so that
     the pasted token stays where it was typed."""
     instance, spec = _place(request, name, provider)
-    form = _form(request, spec)
+    form = token_form.filled(request, spec)
     tested, refused = None, None
     if form.is_valid():
         try:
-            ask = _ask(provider, form)
+            ask = token_form.ask_of(provider, form)
             tested = token.test(tenant=instance.tenant, instance=instance, ask=ask)
         except Refusal as said:
             refused = said
-    return token_form.show(request, instance, provider, form, tested=tested, refused=refused)
+    desk = _desk(instance, provider)
+    return token_form.show(request, desk, form, tested=tested, refused=refused)
 
 
 @require_POST
@@ -78,19 +81,26 @@ def test(request: Request, tenant: str, name: str, provider: str) -> HttpRespons
 def address(request: Request, tenant: str, name: str, provider: str) -> HttpResponse:
     """What can be said of an address while it is typed, without asking anybody."""
     instance, _spec = _place(request, name, provider)
-    typed, error = request.POST.get("base_url", "").strip()[:4096], ""
-    server = ""
-    if typed:
-        try:
-            server = hosts.judge(tenant=instance.tenant, provider=provider, address=typed)
-        except Refusal as refused:
-            error = token_form.said(refused)
-    context = {
-        "error": error,
-        "guide": token_form.guide(provider, server, instance),
-        "platform": LABELS[provider],
-    }
-    return TemplateResponse(request, "sources/bind_address.html", context)
+    return token_form.judge(request, _desk(instance, provider))
+
+
+def _desk(instance: Instance, provider: str) -> Desk:
+    """The token form of the window that binds."""
+    where = [instance.tenant.slug, instance.name, provider]
+    spec = spec_of(provider)
+    consent = spec is not None and "oauth" in spec.methods
+    known = hosts.offered(instance.tenant, provider) if consent else []
+    return Desk(
+        instance,
+        provider,
+        page=reverse("bind", args=where),
+        test=reverse("bind_test", args=where),
+        address=reverse("bind_address", args=where),
+        more={
+            **frame(instance, provider),
+            "consent": any(can_authorize(host) for host in known),
+        },
+    )
 
 
 def _place(request: Request, name: str, provider: str) -> tuple[Instance, Spec]:
@@ -127,26 +137,3 @@ def _taken(request: Request, instance: Instance, first: Binding) -> HttpResponse
         "may_unbind": shown.may_unbind(request.actor, first),
     }
     return TemplateResponse(request, "sources/taken.html", context, status=409)
-
-
-def _form(request: Request, spec: Spec) -> TokenForm:
-    data = None
-    if request.method == "POST":
-        data = request.POST.copy()
-        if data.get("use_username"):  # "Use build-bot?" was answered with yes
-            data["username"] = str(data["use_username"])
-    return TokenForm(data, spec=spec)
-
-
-def _ask(provider: str, form: TokenForm) -> TokenAsk:
-    given = form.cleaned_data
-    return TokenAsk(
-        provider=provider,
-        token=given.get("token") or "",
-        base_url=given.get("base_url") or "",
-        username=given.get("username") or "",
-        organization=given.get("organization") or "",
-        clone_username=given.get("clone_username") or "",
-        expires_on=given.get("expires_on"),
-        mode="manual" if given.get("manual") else "full",
-    )

@@ -8,7 +8,6 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.db.models import Exists, OuterRef
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
@@ -21,6 +20,7 @@ from django.views.decorators.http import require_GET, require_POST
 from bindings import problems
 from bindings.models import Binding, Check, Credential, HealthDay
 from bindings.models.bindings import Kind
+from bindings.services.browse import people
 from bindings.services.browse.specs import LABELS
 from bindings.services.keep import checks
 from bindings.web import feed, shown
@@ -33,7 +33,6 @@ from portal.templatetags.charts import HealthDay as Bar
 from portal.tenants import access
 from portal.tenants.access import Actor
 from portal.tenants.middleware import Request, reaches_provider
-from portal.tenants.models import Membership
 
 STRIP_DAYS = 30
 _LOOK_SECONDS = 0.25
@@ -66,10 +65,7 @@ def overview(request: Request, tenant: str, public_id: str) -> HttpResponse:
     }
     context["enough"] = all(one["ok"] for one in context["abilities"])
     template = "bindings/overview_part.html" if part else "bindings/overview.html"
-    response = TemplateResponse(request, template, context)
-    if binding.kind == Kind.OAUTH:  # its Reconnect opens a window that leads there
-        turns.forms_may_lead_to(response, [binding.host.base_url])
-    return response
+    return _may_leave(TemplateResponse(request, template, context), binding)
 
 
 @require_GET
@@ -81,7 +77,8 @@ def activity(request: Request, tenant: str, public_id: str) -> HttpResponse:
         "tab": "activity",
         "feed": feed.of_binding(binding, 200),
     }
-    return TemplateResponse(request, "bindings/activity.html", context)
+    response = TemplateResponse(request, "bindings/activity.html", context)
+    return _may_leave(response, binding)
 
 
 @require_POST
@@ -101,11 +98,8 @@ def check(request: Request, tenant: str, public_id: str) -> HttpResponseBase:
 
 def find(actor: Actor, public_id: str, scope: str, *, own: str = "") -> Binding:
     """The binding of a page, with what pages show of it."""
-    stays = Membership.objects.filter(
-        tenant=OuterRef("tenant"), user=OuterRef("bound_by"), left_at=None
-    )
-    rows = Binding.objects.select_related("host", "instance", "schedule")
-    return access.get(actor, rows.annotate(stays=Exists(stays)), public_id, scope, own=own)
+    rows = Binding.objects.select_related("host", "instance__tenant", "schedule")
+    return access.get(actor, rows.annotate(stays=people.stays()), public_id, scope, own=own)
 
 
 def frame(tenant: str, binding: Binding) -> dict[str, Any]:
@@ -138,9 +132,18 @@ def head(request: Request, binding: Binding, now: datetime) -> dict[str, Any]:
         "locked": binding.kind == Kind.PLATFORM,
         "may_check": actor.may(shown.CHECK) and binding.status != "pending",
         "may_unbind": shown.may_unbind(actor, binding),
+        "may_switch": shown.may_switch(actor, binding),
+        "person": binding.kind != Kind.PLATFORM and not binding.robot,
         "can_replace": binding.kind == Kind.TOKEN and actor.may(shown.WRITE),
         "now": now,
     }
+
+
+def _may_leave(response: HttpResponse, binding: Binding) -> HttpResponse:
+    """Let its Reconnect lead to the platform's consent page."""
+    if binding.kind == Kind.OAUTH:
+        turns.forms_may_lead_to(response, [binding.host.base_url])
+    return response
 
 
 def _wait_for(begun: Check) -> None:
@@ -172,7 +175,7 @@ def _checks(binding: Binding, now: datetime) -> dict[str, Any]:
 def _credential(binding: Binding) -> dict[str, Any] | None:
     """What may be shown of a credential: never a secret."""
     rows = Credential.objects.of(binding.tenant_id).filter(pk=binding.pk)
-    names = ("fingerprint", "token_id", "token_name", "scopes", "issued_at", "replaced_at")
+    names = ("fingerprint", "token_id", "token_name", "scopes", "replaced_at", "rollback_until")
     found: dict[str, Any] | None = rows.values(*names).first()
     return found
 

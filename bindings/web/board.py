@@ -15,6 +15,7 @@ from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import JSONObject
 
 from bindings.models import Binding, Check, CodeHost
+from bindings.services.browse import people
 from bindings.services.browse.specs import ORDER, people_bind, takes_address
 from bindings.services.keep.checks import RUNNING_FOR
 from bindings.web import feed
@@ -89,7 +90,9 @@ def _live(instance: Instance, now: datetime) -> Any:
     )
     rows = Binding.objects.of(instance.tenant_id).filter(instance=instance, unbound_at=None)
     began = Subquery(checks.order_by("-started_at").values("started_at")[:1])
-    return rows.select_related("host", "schedule", "instance").annotate(began=began)
+    return rows.select_related("host", "schedule", "instance").annotate(
+        began=began, stays=people.stays()
+    )
 
 
 def _servers(tenant_id: Any) -> Any:

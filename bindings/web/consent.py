@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -15,7 +16,7 @@ from django.views.decorators.http import require_http_methods
 
 from bindings import problems, state
 from bindings.models import Authorization, Binding, Check, CodeHost
-from bindings.services.bind import grant, hosts, links
+from bindings.services.bind import grant, handoff, hosts, links
 from bindings.services.browse.guides import BEFORE_CONSENT
 from bindings.services.browse.specs import consent_of, consent_words
 from bindings.web import shown
@@ -47,6 +48,25 @@ def page(
     return response
 
 
+def leave(request: Request, binding: Binding) -> HttpResponse:
+    """The same page, to put another account in the place of `binding`."""
+    instance, provider = binding.instance, binding.provider
+    failed = failed_attempt(instance, provider, request.GET.get("problem", ""))
+    servers = _servers(instance, provider)
+    context = {
+        **frame(instance, provider),
+        "back_url": reverse("binding", args=[instance.tenant.slug, binding.public_id]),
+        "servers": servers,
+        "look_out": BEFORE_CONSENT.get(provider, ""),
+        "scopes": consent_words(provider, consent_of(servers[0])),
+        "replaces": binding,
+        **_problem(failed, request.GET.get("problem", "")),
+    }
+    response = TemplateResponse(request, "sources/bind_oauth.html", context)
+    turns.forms_may_lead_to(response, [host.base_url for host in servers])
+    return response
+
+
 @require_http_methods(["GET", "POST"])
 @reaches_provider
 @recent_sign_in
@@ -63,6 +83,7 @@ def confirm(request: Request, tenant: str, name: str, provider: str) -> HttpResp
             .first()
         )
         last = Check.objects.of(instance.tenant_id).filter(binding=waiting).last()
+        link = handoff.link_of(waiting) if waiting is not None else None
     if waiting is None:
         if request.method == "POST":
             messages.error(request, _("You did not confirm in time. Nothing is bound."))
@@ -72,6 +93,8 @@ def confirm(request: Request, tenant: str, name: str, provider: str) -> HttpResp
     context = {
         **frame(instance, provider),
         "binding": waiting,
+        "link": link,
+        "crowd": shown.crowd(waiting),
         "end": shown.end_of(waiting, timezone.now()),
         "steps": shown.ladder(last),
         "abilities": shown.abilities(waiting),

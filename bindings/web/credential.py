@@ -11,10 +11,10 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
 from bindings.models import Binding
-from bindings.services.bind import change
+from bindings.services.bind import change, rollback
 from bindings.services.bind import replace as replacing
 from bindings.services.browse.specs import LABELS
 from bindings.web import shown, token_form
@@ -41,17 +41,18 @@ def replace(request: Request, tenant: str, public_id: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         given = form.cleaned_data
         try:
-            replacing.replace_token(
+            done = replacing.replace_token(
                 actor=request.actor,
                 binding=binding,
                 token=given["token"],
                 expires_on=given.get("expires_on"),
                 revoke_old=given["revoke_old"],
+                accept_missing=request.POST.get("accept_missing") == "1",
             )
         except Refusal as told:
             refused = told
         else:
-            messages.success(request, _done(platform, revoked=given["revoke_old"]))
+            _say_done(request, platform, done, asked=given["revoke_old"])
             return redirect("binding", tenant, public_id)
     context = {
         **frame(tenant, binding),
@@ -61,6 +62,21 @@ def replace(request: Request, tenant: str, public_id: str) -> HttpResponse:
     }
     status = 422 if form.errors else 200
     return TemplateResponse(request, "bindings/replace.html", context, status=status)
+
+
+@require_POST
+@reaches_provider
+@recent_sign_in
+def put_back(request: Request, tenant: str, public_id: str) -> HttpResponse:
+    """Let the token that was replaced serve again."""
+    binding = find(request.actor, public_id, shown.WRITE)
+    try:
+        rollback.put_back(actor=request.actor, binding=binding)
+    except Refusal as refused:
+        messages.error(request, refusals.words(refused.code, refused.facts).detail)
+    else:
+        messages.success(request, _("The old token serves again. Nothing else changed."))
+    return redirect("binding", tenant, public_id)
 
 
 @require_http_methods(["GET", "POST"])
@@ -90,6 +106,9 @@ def _refused(form: ReplaceForm, refused: Refusal | None, binding: Binding) -> di
     return {
         "code": refused.code,
         "words": words,
+        "comparison": refused.extra.get("comparison"),
+        "new": refused.facts.get("new", ""),
+        "other": refused.code.endswith("-ACC-01"),
         "steps": refused.steps,
         "fix_url": refused.fix_url,
         "about": form["token"].id_for_label,
@@ -106,8 +125,12 @@ def _at_the_field(refused: Refusal, otherwise: str, binding: Binding) -> str:
     return said % {"new": refused.facts.get("new", ""), "old": binding.account_login}
 
 
-def _done(platform: str, *, revoked: bool) -> str:
-    if revoked:
+def _say_done(request: Request, platform: str, done: replacing.Replaced, *, asked: bool) -> None:
+    if done.old_revoked:
         told = _("New token works. The old one was revoked on %(platform)s.")
-        return told % {"platform": platform}
-    return _("New token works. Nothing else changed.")
+        messages.success(request, told % {"platform": platform})
+        return
+    messages.success(request, _("New token works. Nothing else changed."))
+    if asked and not done.was_same:
+        left = _("The old token could not be revoked. Please revoke it on %(platform)s yourself.")
+        messages.warning(request, left % {"platform": platform})

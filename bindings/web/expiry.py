@@ -15,10 +15,12 @@ from django.views.decorators.http import require_GET
 
 from bindings import problems
 from bindings.models import Binding
+from bindings.models.bindings import Kind
+from bindings.services.browse import people
 from bindings.services.browse.specs import LABELS, ORDER
 from bindings.web import rows, shown
 from bindings.web.sources import READ
-from portal.ground import ids
+from portal.ground import ids, turns
 from portal.tenants import access
 from portal.tenants.middleware import Request
 from portal.tenants.models import Instance
@@ -52,7 +54,11 @@ def page(request: Request, tenant: str) -> HttpResponse:
         "query": request.GET.urlencode(),
         "now": now,
     }
-    return TemplateResponse(request, "bindings/expiry.html", context)
+    response = TemplateResponse(request, "bindings/expiry.html", context)
+    # Its Reconnect buttons lead there.
+    pages = {b.host.base_url for b in ending if b.kind == Kind.OAUTH}
+    turns.forms_may_lead_to(response, sorted(pages))
+    return response
 
 
 @require_GET
@@ -78,6 +84,7 @@ def _wanted(request: Request) -> dict[str, Any]:
         "instance": request.GET.get("instance", ""),
         "provider": request.GET.get("provider", ""),
         "mine": request.GET.get("mine") == "1",
+        "left": request.GET.get("left") == "1",
     }
 
 
@@ -90,6 +97,8 @@ def _live(request: Request, wanted: dict[str, Any]) -> QuerySet[Binding]:
         chosen &= Q(provider=wanted["provider"])
     if wanted["mine"]:
         chosen &= Q(bound_by=request.actor.person)
+    if wanted["left"]:
+        chosen &= Q(bound_by__isnull=False) & ~Q(people.stays())
     rows_ = found.filter(chosen).select_related("host", "instance")
     return rows_.order_by("expires_at", "id")
 
@@ -104,6 +113,7 @@ def _row(request: Request, binding: Binding, now: datetime) -> dict[str, Any]:
         "binding": binding,
         "mono": problems.prefix_of(binding.provider),
         "platform": LABELS[binding.provider],
+        "title": f"{LABELS[binding.provider]} {binding.account_login}",
         "state": binding.state.value,
         "days": shown.days_left(binding, now),
         "severe": shown.severe(binding),

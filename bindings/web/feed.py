@@ -16,6 +16,10 @@ _SENTENCES = {
     "binding.bound": gettext_lazy("%(who)s bound %(account)s on %(platform)s"),
     "binding.unbound": gettext_lazy("%(who)s unbound %(account)s from %(platform)s"),
     "binding.replaced": gettext_lazy("%(who)s renewed %(account)s on %(platform)s"),
+    "binding.pending": gettext_lazy("%(account)s on %(platform)s waits to be confirmed"),
+    "binding.orphaned": gettext_lazy("The person who bound %(account)s on %(platform)s has left"),
+    "authorization.created": gettext_lazy("%(who)s made a hand-off link to %(platform)s"),
+    "authorization.cancelled": gettext_lazy("%(who)s withdrew a hand-off link to %(platform)s"),
     "binding.changed": gettext_lazy("%(who)s changed the settings of a binding"),
     "binding.expiring": gettext_lazy("%(platform)s: %(account)s ends in %(days)s days or less"),
     "binding.expired": gettext_lazy("%(platform)s: %(account)s has ended"),
@@ -46,6 +50,8 @@ _LOOKS = {
     "binding.insufficient": ("warn", "warn"),
     "binding.expiring": ("warn", "clock"),
     "binding.suspended": ("", "lock"),
+    "binding.pending": ("info", "info"),
+    "binding.orphaned": ("warn", "warn"),
     "binding.unbound": ("", "off"),
     "access.denied": ("warn", "shield"),
     "token.created": ("", "key"),
@@ -75,7 +81,7 @@ def lines(events: Iterable[Event]) -> Iterator[dict[str, Any]]:
 def _sentence(event: Event) -> str:
     if event.type not in _SENTENCES:
         return event.type
-    about = event.data.get("binding") or {}
+    about = event.data.get("binding") or event.data.get("authorization") or {}
     named = event.data.get("token") or event.data
     return str(_SENTENCES[event.type]) % {
         "who": event.actor.get("name") or _("Somebody"),

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 from bindings import problems, state
 from bindings.models import Binding
 from bindings.models.bindings import Kind
-from bindings.services.browse.specs import LABELS, ORDER, PLACES
+from bindings.services.browse.specs import LABELS, ORDER, PLACES, people_bind
 from bindings.state import State
 from bindings.web import shown
 from bindings.web.board import Board
@@ -105,14 +105,10 @@ def banner(actor: Actor, board: Board, now: datetime, quiet: set[str]) -> dict[s
     if not loud:
         return None
     worst = min(loud, key=lambda b: (_URGENT.index(b.state), b.expires_at or now))
-    pressed = shown.button(actor, worst)
-    link = pressed if pressed and not pressed["post"] else {}
     return {
         "tone": shown.tone_of(worst),
         **_said(worst, now),
-        "label": link.get("label", ""),
-        "url": link.get("url", ""),
-        "dialog": link.get("dialog", False),
+        "action": shown.button(actor, worst),
         "secondary": _later(actor, worst, now),
     }
 
@@ -168,6 +164,8 @@ def _bound_row(actor: Actor, binding: Binding, now: datetime, *, checking: bool)
 def _account_sub(binding: Binding) -> str:
     if binding.kind == Kind.PLATFORM:
         return _("bound by the platform")
+    if binding.bound_by_id is not None and not vars(binding).get("stays", True):
+        return _("Bound by someone who left")
     if binding.repositories_seen is None:
         return ""
     return _("%(n)s repositories") % {"n": binding.repositories_seen}
@@ -186,6 +184,9 @@ def _free_row(actor: Actor, instance: str, slug: str, *, offered: bool) -> dict[
             "symbol": "link",
             "dialog": True,
         }
+        if people_bind(slug):
+            send = reverse("handoff", args=[tenant_of(actor).slug, instance, slug])
+            row["menu"] = [(_("Send this step to a colleague"), send, "dialog", "")]
     return row
 
 
@@ -200,6 +201,8 @@ def _menu(actor: Actor, binding: Binding) -> list[tuple[object, str, str, str]]:
         items.append((words.ACTIONS["check"], reverse("check", args=here), "post", ""))
     if binding.kind == Kind.TOKEN and actor.may(shown.WRITE):
         items.append((words.ACTIONS["replace"], reverse("replace", args=here), "dialog", ""))
+    if shown.may_switch(actor, binding):
+        items.append((_("Switch account"), reverse("switch", args=here), "dialog", ""))
     items.append((_("Copy API id"), binding.public_id, "copy", ""))
     if shown.may_unbind(actor, binding):
         items.append((_("Unbind"), reverse("unbind", args=here), "dialog", "danger"))

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from bindings import expiry, problems, state
 from bindings.models import Binding, Check, facts
 from bindings.models.bindings import Kind
+from bindings.services.browse import people
 from bindings.services.browse.specs import spec_of
 from bindings.services.keep import steps
 from portal.ground import refusals
@@ -27,10 +28,13 @@ _PLAIN = (state.Action.OPEN, state.Action.WHY, state.Action.CHECK)
 
 
 def button(actor: Actor, binding: Binding) -> dict[str, Any] | None:
-    """The one button of a binding, with its address; `post` where pressing it does something."""
+    """The one button of a binding, with its address; `post` where pressing it does something, and
+    `binding` where the address has to be told which."""
     action = _action(actor, binding)
     if action is state.Action.NONE:
         return None
+    if action is state.Action.RECONNECT and binding.kind == Kind.OAUTH:
+        return _reconnect(actor, binding)
     here = [tenant_of(actor).slug, binding.public_id]
     where = {
         state.Action.REPLACE: mend_url(actor, binding),
@@ -46,6 +50,18 @@ def button(actor: Actor, binding: Binding) -> dict[str, Any] | None:
         "kind": "" if plain else "primary",
         "dialog": not plain,
         "post": action is state.Action.CHECK,
+    }
+
+
+def _reconnect(actor: Actor, binding: Binding) -> dict[str, Any]:
+    """One click, and the platform's consent: the same account is enforced when it comes back."""
+    return {
+        "label": words.ACTIONS[state.Action.RECONNECT.value],
+        "url": reverse("oauth_start", args=_source(actor, binding)),
+        "kind": "primary",
+        "dialog": False,
+        "post": True,
+        "binding": binding.public_id,
     }
 
 
@@ -162,6 +178,20 @@ def may_unbind(actor: Actor, binding: Binding) -> bool:
         return False
     own = actor.person is not None and binding.bound_by_id == actor.person.pk
     return actor.may(WRITE) or own
+
+
+def crowd(binding: Binding) -> refusals.Words | None:
+    """The warning that its platform keeps fewer tokens than this account has bindings here."""
+    facts_ = people.crowd(binding)
+    if facts_ is None:
+        return None
+    return refusals.words(f"{problems.prefix_of(binding.provider)}-TOK-12", facts_)
+
+
+def may_switch(actor: Actor, binding: Binding) -> bool:
+    """Admins, for an account that is bound by hand and confirmed."""
+    pending = binding.status == state.Status.PENDING
+    return actor.may(WRITE) and binding.kind != Kind.PLATFORM and not pending
 
 
 def _action(actor: Actor, binding: Binding) -> state.Action:

@@ -3,53 +3,71 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from bindings.services.bind.hosts import offered
-from bindings.services.bind.links import can_authorize
+from bindings.models import CodeHost
+from bindings.services.bind import hosts
 from bindings.services.bind.refuse import fix_url
-from bindings.services.bind.token import Tested
+from bindings.services.bind.token import Tested, TokenAsk
 from bindings.services.browse import guides
-from bindings.services.browse.specs import spec_of, token_page
+from bindings.services.browse.specs import LABELS, Spec, spec_of, token_page
 from bindings.services.keep.doctor import Examination, Hint
 from bindings.web import markdown, shown
 from bindings.web.forms import TokenForm
-from bindings.web.window import frame
 from portal.ground import refusals
 from portal.ground.refusals import Refusal
 from portal.templatetags import words
-from portal.tenants.middleware import Request
 from portal.tenants.models import Instance
 
 _FIELDS = {"address": "base_url", "host": "base_url", "mode": "manual"}
 _ASKS_END = ("EXP-01", "API-02")  # the server did not tell when the token ends
 
 
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where a token form stands: for which instance, at which addresses, on which page. `more` is
+    that page's own context; `server` is set where the address is not the reader's to choose."""
+
+    instance: Instance
+    provider: str
+    page: str
+    test: str
+    address: str
+    template: str = "sources/bind_token.html"
+    server: CodeHost | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
 def show(
-    request: Request,
-    instance: Instance,
-    provider: str,
+    request: HttpRequest,
+    desk: Desk,
     form: TokenForm,
     *,
     tested: Tested | None = None,
     refused: Refusal | None = None,
+    **more: Any,
 ) -> HttpResponse:
     """The form with what a test found, or with why a bind was refused."""
+    instance, provider = desk.instance, desk.provider
     part = request.headers.get("HX-Request") == "true"
     seen = _seen(tested)
     if tested is not None:
         form.take_over(_taken_over(form, tested))
-    where = [instance.tenant.slug, instance.name, provider]
-    form.ask_while_typing(reverse("bind_address", args=where))
+    form.ask_while_typing(desk.address)
     context = {
-        **frame(instance, provider),
+        **desk.more,
+        **more,
+        "desk": desk,
+        "instance": instance,
+        "provider": provider,
+        "platform": LABELS[provider],
         "form": form,
         "asks_end": form.shows_end or seen.get("asks_end", False),
         "egress": {
@@ -57,9 +75,7 @@ def show(
             "builders": settings.MOORING_BUILDER_RANGES,
         },
         "profile": settings.MOORING_PROFILE,
-        "guide": guide(provider, _server(form, tested), instance),
-        "consent": "oauth" in form.spec.methods
-        and any(can_authorize(host) for host in offered(instance.tenant, provider)),
+        "guide": guide(provider, _server(desk, form, tested), instance),
         "now": timezone.now(),
         **seen,
         **_failed(tested, refused, form, instance),
@@ -67,7 +83,7 @@ def show(
     context["slots"] = _slots(form, seen.get("notices", {}), asks_end=context["asks_end"])
     if not part and (seen or context.get("code")):
         _ask_again(form)
-    template = "sources/bind_result.html" if part else "sources/bind_token.html"
+    template = "sources/bind_result.html" if part else desk.template
     status = 422 if form.errors and not part and not seen.get("passed") else 200
     return TemplateResponse(request, template, context, status=status)
 
@@ -81,7 +97,57 @@ def _slots(form: TokenForm, notices: Mapping[str, Any], *, asks_end: bool) -> li
             "shown": asks_end or name != "expires_on",
         }
         for name in form.spec.asks
+        if name in form.fields
     ]
+
+
+def filled(request: HttpRequest, spec: Spec, *, server: CodeHost | None = None) -> TokenForm:
+    """The form as it was sent, or empty; without the address where `server` is known."""
+    data = None
+    if request.method == "POST":
+        data = request.POST.copy()
+        if data.get("use_username"):  # "Use build-bot?" was answered with yes
+            data["username"] = str(data["use_username"])
+    form = TokenForm(data, spec=spec)
+    if server is not None and "base_url" in form.fields:
+        del form.fields["base_url"]
+    return form
+
+
+def ask_of(
+    provider: str, form: TokenForm, *, server: CodeHost | None = None, mode: str = "full"
+) -> TokenAsk:
+    """What a checked form asks for."""
+    given = form.cleaned_data
+    return TokenAsk(
+        provider=provider,
+        token=given.get("token") or "",
+        host="" if server is None else server.public_id,
+        base_url=given.get("base_url") or "",
+        username=given.get("username") or "",
+        organization=given.get("organization") or "",
+        clone_username=given.get("clone_username") or "",
+        expires_on=given.get("expires_on"),
+        mode="manual" if given.get("manual") else mode,
+    )
+
+
+def judge(request: HttpRequest, desk: Desk) -> HttpResponse:
+    """What can be said of an address while it is typed, without asking anybody."""
+    typed, error = request.POST.get("base_url", "").strip()[:4096], ""
+    server = ""
+    if typed:
+        try:
+            tenant = desk.instance.tenant
+            server = hosts.judge(tenant=tenant, provider=desk.provider, address=typed)
+        except Refusal as refused:
+            error = said(refused)
+    context = {
+        "error": error,
+        "guide": guide(desk.provider, server, desk.instance),
+        "platform": LABELS[desk.provider],
+    }
+    return TemplateResponse(request, "sources/bind_address.html", context)
 
 
 def guide(provider: str, server: str, instance: Instance) -> dict[str, Any]:
@@ -148,7 +214,9 @@ def _taken_over(form: TokenForm, tested: Tested) -> dict[str, str]:
     return change
 
 
-def _server(form: TokenForm, tested: Tested | None) -> str:
+def _server(desk: Desk, form: TokenForm, tested: Tested | None) -> str:
+    if desk.server is not None:
+        return desk.server.base_url
     return tested.found.host.base_url if tested is not None else form.server
 
 
@@ -172,16 +240,16 @@ def _failed(
 def _failure(code: str, facts: Mapping[str, Any], about: str, form: TokenForm) -> dict[str, Any]:
     """What failed, in words; the sentence stands at its field as well."""
     problem = refusals.words(code, facts)
-    field = _FIELDS.get(about, about)
-    if field in form.fields:
-        form.add_error(field, problem.detail)
-    if field == "organization" and facts.get("choices"):
+    place = _FIELDS.get(about, about)
+    if place in form.fields:
+        form.add_error(place, problem.detail)
+    if place == "organization" and facts.get("choices"):
         form.offer_organizations(str(facts["choices"]).split(", "))
     platform = str(facts.get("platform", "")) or _("The platform")
     return {
         "code": code,
         "words": problem,
-        "about": form[field].id_for_label if field in form.fields else "",
+        "about": form[place].id_for_label if place in form.fields else "",
         "headline": _headline(code.split("-")[1], platform),
     }
 

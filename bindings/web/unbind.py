@@ -62,6 +62,7 @@ def page(request: Request, tenant: str, public_id: str) -> HttpResponse:
         "plan": plan,
         "form": form,
         "by_consent": binding.kind == Kind.OAUTH,
+        "may_switch": shown.may_switch(request.actor, binding),
         "can_revoke": plan["plan"][1]["possible"],
     }
     status = 422 if form.errors else 200
@@ -72,6 +73,8 @@ def page(request: Request, tenant: str, public_id: str) -> HttpResponse:
 def receipt(request: Request, tenant: str, public_id: str) -> HttpResponse:
     """What was done at the platform, and what is left to do by hand; kept 30 days."""
     binding = find(request.actor, public_id, READ)
+    if binding.unbound_at is None:
+        raise NotYours
     ending = _ending(binding)
     waiting = [step for step in ending.steps if step["status"] == "pending"]
     context = {

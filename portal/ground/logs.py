@@ -35,6 +35,7 @@ _VALUES: Final = re.compile(
     | (?P<query> [?&;] (?: code | state | token | access_token | refresh_token | private_token
                          | client_secret | key | sign | password ) = ) [^&;\s"'<>]+
     | (?P<user> ://) [^/\s:@]+ : [^/\s@]+ @
+    | (?P<link> /i/ ) [0-9a-z]{26} [A-Za-z0-9_-]{16,}  # a hand-off link
     """
 )
 
@@ -127,7 +128,7 @@ def _clean(key: str, value: Any) -> Any:
 
 
 def _blank(found: re.Match[str]) -> str:
-    for kept in ("scheme", "basic", "query"):
+    for kept in ("scheme", "basic", "query", "link"):
         if found[kept]:
             return f"{found[kept]}{BLANK}"
     return f"://{BLANK}@" if found["user"] else BLANK

@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 
-from portal.ground import refused, rls, turns
+from portal.ground import logs, refused, rls, turns
 from portal.ground.middleware import Next, after_answer
 from portal.ground.refusals import NotAllowed, NotYours, Refusal
 from portal.tenants import access
@@ -132,7 +132,7 @@ def _note_denial(request: HttpRequest, refusal: Refusal) -> None:
     known: Sequence[Membership] = vars(request)["memberships"]
     if actor.tenant is None and known:
         actor = replace(actor, tenant=known[0].tenant, role=known[0].role)
-    events.denied(actor, code=refusal.code, path=request.path, at=timezone.now())
+    events.denied(actor, code=refusal.code, path=logs.scrub(request.path), at=timezone.now())
 
 
 def _note_use(request: HttpRequest) -> None:

@@ -37,6 +37,9 @@ PAGES = {
     "help/<slug:provider>/": (EVERYBODY, NOT_THIS_METHOD),
     "oauth/callback/<slug:host_slug>/": (NOTHING_THERE, NOT_THIS_METHOD),
     "i/<str:code>/": ("404 404 404 404 302 302 302", "404 404 404 404 302 302 302"),
+    "i/<str:code>/form/": (NOTHING_THERE, NOTHING_THERE),
+    "i/<str:code>/form/test/": (NOT_THIS_METHOD, NOTHING_THERE),
+    "i/<str:code>/form/address/": (NOT_THIS_METHOD, NOTHING_THERE),
     T: ("302 302 302 404 302 302 302", "302 302 302 404 302 302 302"),
     f"{T}tokens/": (MEMBERS, NOT_HERE),
     f"{T}tokens/new/": (MEMBERS, MEMBERS),
@@ -55,12 +58,17 @@ PAGES = {
     f"{S}bind/test/": (NOT_HERE, MISFILLED),
     f"{S}bind/address/": (NOT_HERE, ADMINS),
     f"{S}confirm/": ("302 403 403 404 302 302 302", "302 403 403 404 302 302 302"),
+    f"{S}handoff/": (ADMINS, "409 403 403 404 302 302 302"),  # something is bound there
     B: (MEMBERS, NOT_HERE),
     f"{B}activity/": (MEMBERS, NOT_HERE),
     f"{B}check/": (NOT_HERE, "302 302 403 404 302 302 302"),
     f"{B}later/": (NOT_HERE, "302 302 302 404 302 302 302"),
     f"{B}replace/": (ADMINS, MISFILLED),
     f"{B}end/": (ADMINS, MISFILLED),
+    f"{B}back/": (NOT_HERE, "302 403 403 404 302 302 302"),
+    f"{B}switch/": (ADMINS, MISFILLED),
+    f"{B}switch/test/": (NOT_HERE, MISFILLED),
+    f"{B}switch/address/": (NOT_HERE, ADMINS),
     # Nothing uses it, so no name has to be typed: it ends with alice's.
     f"{B}unbind/": (ADMINS, "302 403 403 404 302 302 302"),
     # It is bound, so there is no receipt yet.

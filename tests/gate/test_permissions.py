@@ -36,6 +36,7 @@ ROWS = [
     Row("GET", f"{B}/impact", "200 200 200 404 401 200 200"),
     Row("GET", "bindings/<ended>/receipt", "200 200 200 404 401 200 200"),
     Row("PUT", f"{B}/credential", "412 403 403 404 401 403 412", EMPTY, STALE),
+    Row("POST", f"{B}/rollbacks", "422 403 403 404 401 403 422", ODD),
     Row("GET", f"{B}/checks", "200 200 200 404 401 200 200"),
     Row("POST", f"{B}/checks", "422 422 403 404 401 403 422", ODD),
     Row("GET", f"{B}/checks/<check>", "200 200 200 404 401 200 200"),

@@ -82,6 +82,10 @@ def test_a_secret_is_blanked_wherever_it_stands(secret: str, sentence: str) -> N
         ("https://bot:test-word@host.example/x", "https://[redacted]@host.example/x"),
         ("GET /oauth/callback/x/?code=test1&state=test2", None),
         ("?access_token=test&page=2", "?access_token=[redacted]&page=2"),
+        (
+            "Not Found: /i/01m8qhz2k0ekdr6cdvwnyv7cknTestDUiN6FB3rxc9HxkSvXIR_TMJ4C1xKc/form/",
+            "Not Found: /i/[redacted]/form/",
+        ),
     ],
 )
 def test_what_surrounds_a_secret_stays_readable(text: str, clean: str | None) -> None:

@@ -7,11 +7,12 @@ from datetime import datetime
 from django.utils import timezone
 
 from bindings import problems, state
-from bindings.models import Authorization, Binding, Credential, Schedule, facts
+from bindings.models import Authorization, Binding
 from bindings.models.bindings import Kind
-from bindings.services.bind import links, store
+from bindings.services.bind import handoff, links, store, switch
+from bindings.services.bind.live import make_live
 from bindings.services.bind.refuse import refusal_of
-from bindings.services.bind.replace import former, revoke, same_account, swap
+from bindings.services.bind.replace import renew_minted, revoke, same_account
 from bindings.services.bind.store import Proven
 from bindings.services.bind.unbind import unbind
 from bindings.services.custody.door import door_to, host_for_accounts, rules_for
@@ -44,14 +45,11 @@ def finish(
         links.fail(attempt, refusal)
         raise
     try:
-        binding = _take(actor, attempt, secret, redirect_uri)
+        return _take(actor, attempt, secret, redirect_uri)
     except Refusal as refusal:
-        revoke(attempt.host, secret)
+        revoke(links.server_of(attempt), secret)
         links.fail(attempt, refusal)
         raise
-    waits = binding.status == state.Status.PENDING
-    links.settle(attempt, status="confirming" if waits else "done", binding=binding)
-    return binding
 
 
 def confirm(*, actor: Actor, binding: Binding) -> Binding:
@@ -67,7 +65,7 @@ def confirm(*, actor: Actor, binding: Binding) -> Binding:
             return row
         if row.confirm_until is not None and row.confirm_until <= now:
             raise Refusal(f"{REGISTRY[row.provider].spec.prefix}-OAUTH-02")
-        _make_live(row, actor, now)
+        make_live(row, actor, now)
         outbox.tell("binding.bound", binding=row, actor=actor.event(), at=now)
         links.close(row, status="done")
     return row
@@ -96,18 +94,18 @@ def overdue(now: datetime) -> list[Binding]:
 
 
 def _exchange(attempt: Authorization, code: str, redirect_uri: str, verifier: str) -> Secret:
-    spec = REGISTRY[attempt.provider].spec
+    spec, server = REGISTRY[attempt.provider].spec, links.server_of(attempt)
     if spec.oauth is None:
         raise NotYours
     try:
         return oauth.exchange(
-            host_for_accounts(attempt.host),
+            host_for_accounts(server),
             spec.oauth,
             code=code,
             redirect_uri=redirect_uri,
             verifier=verifier,
-            door=door_to(attempt.host),
-            rules=rules_for(attempt.host),
+            door=door_to(server),
+            rules=rules_for(server),
             now=timezone.now(),
         )
     except ProviderError as error:
@@ -119,16 +117,16 @@ def _exchange(attempt: Authorization, code: str, redirect_uri: str, verifier: st
 
 
 def _take(actor: Actor, attempt: Authorization, secret: Secret, redirect_uri: str) -> Binding:
-    now = timezone.now()
-    question = Question(host=attempt.host, secret=secret, mode=attempt.mode, typed=False)
+    now, server = timezone.now(), links.server_of(attempt)
+    question = Question(host=server, secret=secret, mode=attempt.mode, typed=False)
     found = doctor.examine(question, now=now)
     reconnect = attempt.binding if attempt.intent == "reconnect" else None
     if reconnect is not None and found.identity is not None:
         same_account(reconnect, found.identity)
     if not found.ok:
-        raise refusal_of(found, attempt.host)
+        raise refusal_of(found, server)
     proven = Proven(
-        host=attempt.host,
+        host=server,
         secret=secret,
         examination=found,
         kind=Kind.OAUTH,
@@ -136,28 +134,31 @@ def _take(actor: Actor, attempt: Authorization, secret: Secret, redirect_uri: st
         redirect_uri=redirect_uri,
     )
     if attempt.intent == "reconnect":
-        return _reconnect(actor, reconnect, proven, now)
+        if reconnect is None:
+            raise NotYours
+        return renew_minted(actor=actor, binding=reconnect, attempt=attempt, proven=proven, now=now)
+    if attempt.intent == "switch":
+        return switch.set_aside(actor=actor, attempt=attempt, proven=proven, now=now)
     with rls.tenant(attempt.tenant_id):
-        _drop_unconfirmed(actor, attempt)
-        return store.new_binding(
-            actor=actor,
-            instance=attempt.instance,
-            proven=proven,
-            expiry=store.expiry_of(proven, None),
-            now=now,
-            pending_for=store.CONFIRM_WITHIN,
-        )
+        if attempt.handoff:
+            return handoff.keep(attempt, proven, store.expiry_of(proven, None))
+        return _wait(actor, attempt, proven, now)
 
 
-def _reconnect(actor: Actor, binding: Binding | None, proven: Proven, now: datetime) -> Binding:
-    if binding is None:
-        raise NotYours
-    old = former(binding)
-    renewed = swap(actor=actor, binding=binding, proven=proven, stated=None, now=now)
-    if old is not None and old.token != proven.secret.token:
-        # GitHub keeps ten tokens per account and app: the replaced one makes room.
-        revoke(renewed.host, old)
-    return renewed
+def _wait(actor: Actor, attempt: Authorization, proven: Proven, now: datetime) -> Binding:
+    """Pending, until whoever began it says that this is the right account. Needs a scope."""
+    links.hold(attempt)
+    _drop_unconfirmed(actor, attempt)
+    binding = store.new_binding(
+        actor=actor,
+        instance=attempt.instance,
+        proven=proven,
+        expiry=store.expiry_of(proven, None),
+        now=now,
+        pending_for=store.CONFIRM_WITHIN,
+    )
+    links.settle(attempt, status="confirming", binding=binding)
+    return binding
 
 
 def _drop_unconfirmed(actor: Actor, attempt: Authorization) -> None:
@@ -165,13 +166,3 @@ def _drop_unconfirmed(actor: Actor, attempt: Authorization) -> None:
     first = store.live_binding(attempt.instance, attempt.provider)
     if first is not None and first.status == state.Status.PENDING:
         discard(actor=actor, binding=first)
-
-
-def _make_live(row: Binding, actor: Actor, now: datetime) -> None:
-    end = Credential.objects.of(row.tenant_id).values_list("expires_at", flat=True).get(pk=row.pk)
-    live = state.confirmed(facts.of(row, access_until=end), now)
-    facts.apply(row, live.facts)
-    row.bound_by, row.bound_by_name, row.bound_at = actor.person, actor.name, now
-    row.confirm_until, row.version = None, row.version + 1
-    row.save()
-    Schedule.objects.filter(pk=row.pk).update(next_check_at=live.next_check_at)

@@ -6,6 +6,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
@@ -42,8 +43,10 @@ def begin(
     host: str = "",
     mode: str = "full",
     reconnect: Binding | None = None,
+    replaces: Binding | None = None,
 ) -> Begun:
-    """Begin to bind by redirect. `reconnect`: renew this binding, with the same account.
+    """Begin to bind by redirect. `reconnect`: renew this binding, with the same account;
+    `replaces`: put another account in its place, once a person has seen what that one can reach.
 
     Raises Refusal: *-OFF-*, X-FORM-03 without OAuth, X-HOST-01, *-DUP-01, X-STATE-02.
     """
@@ -53,27 +56,50 @@ def begin(
         raise Refusal("X-FORM-03", field="provider", why=f"{spec.label} is bound by token")
     if reconnect is not None:
         _may_reconnect(reconnect, instance, provider)
+    if replaces is not None:
+        may_switch(replaces, instance, provider)
     server = reconnect.host if reconnect is not None else _server(instance, provider, host)
-    code, now = _new_code(instance.tenant_id), timezone.now()
     with rls.tenant(instance.tenant_id):
-        first = store.live_binding(instance, provider)
-        if first is not None and reconnect is None and first.status != Status.PENDING:
-            raise store.already_bound(first)
-        row = Authorization.objects.create(
-            tenant_id=instance.tenant_id,
+        if reconnect is None and replaces is None:
+            is_free(instance, provider)
+        return make(
+            actor=actor,
             instance=instance,
-            host=server,
             provider=provider,
+            lives=ATTEMPT,
+            host=server,
             mode=reconnect.mode if reconnect is not None else mode,
-            intent="reconnect" if reconnect is not None else "bind",
+            intent=_intent(reconnect, replaces),
             binding=reconnect,
-            digest=_digest(code),
-            made_by=actor.person,
-            made_by_token=actor.token.pk if actor.token else None,
-            made_by_name=actor.name,
-            expires_at=now + ATTEMPT,
+            replaces=replaces,
         )
+
+
+def make(
+    *, actor: Actor, instance: Instance, provider: str, lives: timedelta, **columns: Any
+) -> Begun:
+    """Store a new attempt with a code of its own. Needs the tenant's scope."""
+    code = _new_code(instance.tenant_id)
+    row = Authorization.objects.create(
+        tenant_id=instance.tenant_id,
+        instance=instance,
+        provider=provider,
+        digest=digest_of(code),
+        made_by=actor.person,
+        made_by_token=actor.token.pk if actor.token else None,
+        made_by_name=actor.name,
+        expires_at=timezone.now() + lives,
+        **columns,
+    )
     return Begun(row, code)
+
+
+def is_free(instance: Instance, provider: str) -> None:
+    """Refuse a second account; one that nobody has confirmed yet is none. Needs the tenant's
+    scope."""
+    first = store.live_binding(instance, provider)
+    if first is not None and first.status != Status.PENDING:
+        raise store.already_bound(first)
 
 
 def can_authorize(host: CodeHost) -> bool:
@@ -81,12 +107,19 @@ def can_authorize(host: CodeHost) -> bool:
     return bool(host.client_id)
 
 
+def server_of(row: Authorization) -> CodeHost:
+    """The server an attempt leads to. Raises NotYours for a link whose server is typed later."""
+    if row.host is None:
+        raise NotYours
+    return row.host
+
+
 def by_code(*, tenant_id: UUID, code: str) -> Authorization:
     """The waiting attempt behind a link. Needs the tenant's scope. Raises NotYours."""
     row = (
         Authorization.objects.of(tenant_id)
-        .select_related("host", "instance")
-        .filter(digest=_digest(code))
+        .select_related("host", "instance__tenant", "binding", "replaces")
+        .filter(digest=digest_of(code))
         .first()
     )
     if row is None:
@@ -99,23 +132,33 @@ def waiting(*, tenant_id: UUID, authorization_id: UUID) -> Authorization:
     with rls.tenant(tenant_id):
         row = (
             Authorization.objects.of(tenant_id)
-            .select_related("host", "instance__tenant", "binding")
+            .select_related("host", "instance__tenant", "binding__host", "replaces__host")
             .filter(pk=authorization_id)
             .first()
         )
     if row is None:
         raise NotYours
-    if row.status != WAITING or row.expires_at <= timezone.now():
-        raise Refusal(f"{REGISTRY[row.provider].spec.prefix}-OAUTH-02")
+    still_waits(row)
     return row
 
 
-def settle(row: Authorization, *, status: str, binding: Binding) -> None:
-    """Note what an attempt has led to."""
-    with rls.tenant(row.tenant_id):
-        Authorization.objects.of(row.tenant_id).filter(pk=row.pk).update(
-            status=status, binding=binding
-        )
+def hold(row: Authorization) -> None:
+    """Keep an attempt to ourselves until the transaction ends, so that of two who finish it only
+    one does. Needs the tenant's scope. Raises Refusal *-OAUTH-02 when it waits no longer."""
+    rows = Authorization.objects.of(row.tenant_id).select_for_update()
+    still_waits(rows.get(pk=row.pk))
+
+
+def still_waits(row: Authorization) -> None:
+    """Refuse an attempt that has been used, given up or left alone too long."""
+    if row.status != WAITING or row.expires_at <= timezone.now():
+        raise Refusal(f"{REGISTRY[row.provider].spec.prefix}-OAUTH-02")
+
+
+def settle(row: Authorization, *, status: str, binding: Binding | None) -> None:
+    """Note what an attempt has led to. Needs the tenant's scope."""
+    row.status, row.binding, row.problem = status, binding, None
+    row.save(update_fields=["status", "binding", "problem"])
 
 
 def close(binding: Binding, *, status: str) -> None:
@@ -126,19 +169,23 @@ def close(binding: Binding, *, status: str) -> None:
 
 
 def fail(row: Authorization, refusal: Refusal) -> None:
-    """Note why an attempt failed, for whoever asks for it by API."""
+    """Note why an attempt failed, for whoever asks for it by API. A hand-off link waits on: the
+    browser that opened it may try again."""
     facts = {name: str(value) for name, value in refusal.facts.items()}
+    status = WAITING if row.handoff else "failed"
     with rls.tenant(row.tenant_id):
-        Authorization.objects.of(row.tenant_id).filter(pk=row.pk).update(
-            status="failed", problem={"code": refusal.code, "facts": facts}
+        Authorization.objects.of(row.tenant_id).filter(pk=row.pk, status=WAITING).update(
+            status=status, problem={"code": refusal.code, "facts": facts}
         )
 
 
-def cancel(*, authorization: Authorization) -> None:
-    """Withdraw a waiting attempt; one that has ended stays as it is. Needs an open scope."""
-    Authorization.objects.of(authorization.tenant_id).filter(
+def cancel(*, authorization: Authorization) -> bool:
+    """Withdraw a waiting attempt; one that has ended stays as it is, and False comes back. Needs
+    an open scope."""
+    waits = Authorization.objects.of(authorization.tenant_id).filter(
         pk=authorization.pk, status=WAITING
-    ).update(status="cancelled")
+    )
+    return bool(waits.update(status="cancelled"))
 
 
 def state_of(row: Authorization) -> str:
@@ -146,6 +193,24 @@ def state_of(row: Authorization) -> str:
     if row.status == WAITING and row.expires_at <= timezone.now():
         return "expired"
     return row.status
+
+
+def may_switch(binding: Binding, instance: Instance, provider: str) -> None:
+    """Refuse to put another account in the place of what is not bound here, what nobody has
+    confirmed, or what the cloud account brings."""
+    if (binding.instance_id, binding.provider) != (instance.pk, provider):
+        raise NotYours
+    if binding.kind == Kind.PLATFORM:
+        raise Refusal(f"{REGISTRY[provider].spec.prefix}-LOCK-01")
+    if binding.status == Status.PENDING:
+        word = binding.state.value
+        raise Refusal("X-STATE-01", state=word, extra={"state": word})
+
+
+def _intent(reconnect: Binding | None, replaces: Binding | None) -> str:
+    if reconnect is not None:
+        return "reconnect"
+    return "bind" if replaces is None else "switch"
 
 
 def _may_reconnect(binding: Binding, instance: Instance, provider: str) -> None:
@@ -177,5 +242,6 @@ def _new_code(tenant_id: UUID) -> str:
     return ids.public("tnt", tenant_id).removeprefix("tnt_") + secrets.token_urlsafe(24)
 
 
-def _digest(code: str) -> bytes:
+def digest_of(code: str) -> bytes:
+    """A code as rows keep it."""
     return hashlib.sha256(code.encode()).digest()

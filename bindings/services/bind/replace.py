@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from typing import Any
 
 import structlog
 from django.utils import timezone
 
 from bindings import problems, state
-from bindings.models import Binding, CodeHost
+from bindings.models import Authorization, Binding, CodeHost
 from bindings.models.bindings import Kind
-from bindings.services.bind import store
+from bindings.services.bind import compare, links, store
 from bindings.services.bind.refuse import refusal_of
 from bindings.services.bind.store import Proven
 from bindings.services.bind.token import check_end
@@ -31,13 +32,17 @@ log = structlog.get_logger(__name__)
 _NOT_OURS = frozenset({state.Why.OPERATOR, state.Why.HOST_DISABLED, state.Why.TENANT_SUSPENDED})
 """Pauses that no credential of the tenant's can lift."""
 
+PUT_BACK_WITHIN = timedelta(hours=24)  # product.md G27
+
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """`old_revoked`: the platform was told to end the former token, and did."""
+    """`old_revoked`: the platform was told to end the former token, and did. `was_same`: it was the
+    same token again."""
 
     binding: Binding
     old_revoked: bool = False
+    was_same: bool = False
 
 
 def replace_token(
@@ -48,12 +53,15 @@ def replace_token(
     expires_on: date | None = None,
     clone_username: str = "",
     revoke_old: bool = False,
+    accept_missing: bool = False,
 ) -> Replaced:
-    """Prove the new token beside the old one, compare the account, then swap.
+    """Prove the new token beside the old one, against every repository in use, then swap.
 
-    The old token serves until the new one has passed, and goes on serving when it does not.
+    The old token serves until the new one has passed, and goes on serving when it does not; once
+    replaced it can be put back for a day, unless it was to be revoked.
     Raises Refusal: X-STATE-02 for other kinds, X-STATE-01 while an operator has paused it,
-    *-ACC-01 for another account, the failed step's.
+    *-ACC-01 for another account, *-ACC-04 when less of what is in use would be seen, the failed
+    step's.
     """
     if binding.kind != Kind.TOKEN:
         raise Refusal("X-STATE-02")
@@ -72,7 +80,11 @@ def replace_token(
         same_account(binding, found.identity)
     if not found.ok:
         raise refusal_of(found, binding.host, binding.instance.name)
-    old = former(binding) if revoke_old else None
+    found_all = compare.seen_by(binding=binding, host=binding.host, secret=secret)
+    login = found.identity.login if found.identity else binding.account_login
+    compare.demand(found_all, provider=binding.provider, new=login, accept=accept_missing)
+    old = former(binding)
+    same = old is not None and old.token == secret.token
     proven = Proven(
         host=binding.host,
         secret=secret,
@@ -81,16 +93,31 @@ def replace_token(
         mode=binding.mode,
         stated_by=actor.name,
     )
-    renewed = swap(actor=actor, binding=binding, proven=proven, stated=expires_on, now=now)
-    if old is None or old.token == secret.token:
-        return Replaced(renewed)
+    renewed = swap(
+        actor=actor,
+        binding=binding,
+        proven=proven,
+        stated=expires_on,
+        now=now,
+        keep_until=None if revoke_old or same else now + PUT_BACK_WITHIN,
+    )
+    if old is None or same or not revoke_old:
+        return Replaced(renewed, was_same=same)
     return Replaced(renewed, revoke(renewed.host, old))
 
 
 def swap(
-    *, actor: Actor, binding: Binding, proven: Proven, stated: date | None, now: datetime
+    *,
+    actor: Actor,
+    binding: Binding,
+    proven: Proven,
+    stated: date | None,
+    now: datetime,
+    keep_until: datetime | None = None,
+    **told: Any,
 ) -> Binding:
-    """Store a proven credential of the same account, if the binding still lives."""
+    """Store a proven credential of the same account, if the binding still lives. `keep_until`: the
+    former one can be put back until then."""
     with rls.tenant(binding.tenant_id):
         row = store.lock(binding)
         may_renew(row)
@@ -101,8 +128,26 @@ def swap(
             proven=proven,
             expiry=store.expiry_of(proven, stated),
             now=now,
-            event="binding.replaced",
+            keep_until=keep_until,
+            **told,
         )
+
+
+def renew_minted(
+    *, actor: Actor, binding: Binding, attempt: Authorization, proven: Proven, now: datetime
+) -> Binding:
+    """Store what came back from a consent page for the same account; the former token, which was
+    minted for us, is revoked now that the new one has proved itself. Raises as `swap`, and Refusal
+    *-OAUTH-02 when the attempt waits no longer."""
+    old = former(binding)
+    with rls.tenant(attempt.tenant_id):
+        links.hold(attempt)
+        renewed = swap(actor=actor, binding=binding, proven=proven, stated=None, now=now)
+        links.settle(attempt, status="done", binding=renewed)
+    if old is not None and old.token != proven.secret.token:
+        # GitHub keeps ten tokens per account and app: the replaced one makes room.
+        revoke(renewed.host, old)
+    return renewed
 
 
 def may_renew(binding: Binding) -> None:

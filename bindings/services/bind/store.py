@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from django.db import IntegrityError
 
@@ -113,8 +114,10 @@ def new_binding(
     expiry: Expiry,
     now: datetime,
     pending_for: timedelta | None = None,
+    **told: Any,
 ) -> Binding:
-    """Store a new binding; live at once, or pending for as long as `pending_for`.
+    """Store a new binding; live at once, or pending for as long as `pending_for`. `told` goes into
+    its event.
 
     Needs an open scope. Raises Refusal *-DUP-01 when another one is live, NotYours when the
     instance was closed meanwhile.
@@ -139,18 +142,48 @@ def new_binding(
     if proven.examination.steps:  # not climbed for an instance that a cloud account brings along
         keep_check(binding, proven.examination, cause="bind", now=now)
     if pending_for is None:
-        outbox.tell("binding.bound", binding=binding, actor=actor.event(), at=now)
+        outbox.tell("binding.bound", binding=binding, actor=actor.event(), at=now, **told)
+    return binding
+
+
+def set_aside(
+    *, actor: Actor, instance: Instance, proven: Proven, now: datetime, until: datetime
+) -> Binding:
+    """Keep an account that has come back beside the one that is bound: an ended binding, which
+    nobody can use, whose clean-up begins at `until` unless somebody takes it before.
+
+    Needs an open scope.
+    """
+    _still_open(instance)
+    proven = replace(proven, host=_kept(proven.host))
+    binding = _row(actor, instance, proven, now, until - now)
+    expiry = expiry_of(proven, None)
+    _learn(binding, proven, expiry, now, waits=True, generation=1)
+    binding.unbound_at = now
+    binding.save(force_insert=True)
+    _credential(binding, proven, expiry, now).save(force_insert=True)
+    Schedule.objects.create(binding=binding, host_id=proven.host.pk, checked_at=now)
+    keep_check(binding, proven.examination, cause="bind", now=now)
     return binding
 
 
 def renew(
-    *, actor: Actor, binding: Binding, proven: Proven, expiry: Expiry, now: datetime, event: str
+    *,
+    actor: Actor,
+    binding: Binding,
+    proven: Proven,
+    expiry: Expiry,
+    now: datetime,
+    keep_until: datetime | None = None,
+    **told: Any,
 ) -> Binding:
-    """Replace the credential of a binding in place: id, hooks and triggers stay.
+    """Replace the credential of a binding in place: id, hooks and triggers stay. `keep_until`: the
+    former one can be put back until then. `told` goes into the event.
 
     Needs an open scope. The caller has locked the row and compared the account.
     """
     row = Credential.objects.of(binding.tenant_id).select_for_update().get(pk=binding.pk)
+    _former(row, binding, keep_until)
     row.generation += 1
     row.replaced_at = now
     _fill(row, binding, proven, expiry, now)
@@ -162,7 +195,7 @@ def renew(
     Schedule.objects.filter(pk=binding.pk).update(next_check_at=due, checked_at=now, failures=0)
     ladder.forget(binding, now)
     keep_check(binding, proven.examination, cause="bind", now=now)
-    outbox.tell(event, binding=binding, actor=actor.event(), at=now)
+    outbox.tell("binding.replaced", binding=binding, actor=actor.event(), at=now, **told)
     return binding
 
 
@@ -242,6 +275,20 @@ def _learn(
     keep_facts.apply(binding, first.facts)
     binding.why_facts, binding.reach_facts = {}, {}
     return first.facts.next_check_at
+
+
+def _former(row: Credential, binding: Binding, keep_until: datetime | None) -> None:
+    """What becomes of the credential that is replaced: kept for a while, or gone."""
+    if keep_until is None or not sealed.keep_former(row):
+        sealed.forget_former(row)
+        return
+    stated = binding.quality == Quality.STATED and binding.expires_at is not None
+    row.rollback_until = keep_until
+    row.previous = {
+        "clone_username": binding.clone_username,
+        "stated_by": binding.stated_by,
+        "ends_on": binding.expires_at.date().isoformat() if stated and binding.expires_at else None,
+    }
 
 
 def _credential(binding: Binding, proven: Proven, expiry: Expiry, now: datetime) -> Credential:

@@ -58,6 +58,14 @@ class Tested:
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """A token that passed the ladder, ready to be stored."""
+
+    proven: Proven
+    hints: tuple[Hint, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Bound:
     binding: Binding
     hints: tuple[Hint, ...] = ()
@@ -86,27 +94,47 @@ def bind(
         first = store.live_binding(instance, ask.provider)
     if first is not None:
         raise store.already_bound(first)
+    made = _proven(instance, ask, labels, actor.name)
+    with rls.tenant(instance.tenant_id):
+        binding = store.new_binding(
+            actor=actor,
+            instance=instance,
+            proven=made.proven,
+            expiry=store.expiry_of(made.proven, ask.expires_on),
+            now=timezone.now(),
+        )
+    return Bound(binding, made.hints)
+
+
+def prove(
+    *,
+    instance: Instance,
+    ask: TokenAsk,
+    labels: Mapping[str, str] | None = None,
+    stated_by: str = "",
+) -> Made:
+    """Climb the ladder for a token that is to be stored; nothing is saved yet. Raises Refusal as
+    `bind`, but for *-DUP-01."""
+    _check_form(instance.tenant, instance, ask)
+    return _proven(instance, ask, labels, stated_by)
+
+
+def _proven(
+    instance: Instance, ask: TokenAsk, labels: Mapping[str, str] | None, stated_by: str
+) -> Made:
     tested = _climb(instance.tenant, ask)
     if not tested.examination.ok:
         raise refusal_of(tested.examination, tested.found.host, instance.name)
     proven = Proven(
         host=tested.found.host,
-        secret=_secret(ask),
+        secret=secret_of(ask),
         examination=tested.examination,
         kind=Kind.TOKEN,
         mode=ask.mode,
         labels=labels,
-        stated_by=actor.name,
+        stated_by=stated_by,
     )
-    with rls.tenant(instance.tenant_id):
-        binding = store.new_binding(
-            actor=actor,
-            instance=instance,
-            proven=proven,
-            expiry=store.expiry_of(proven, ask.expires_on),
-            now=timezone.now(),
-        )
-    return Bound(binding, tested.hints)
+    return Made(proven, tested.hints)
 
 
 def check_end(expires_on: date | None, *, prefix: str, now: datetime) -> None:
@@ -144,14 +172,15 @@ def _climb(tenant: Tenant, ask: TokenAsk) -> Tested:
 def _question(ask: TokenAsk, found: hosts.Found) -> Question:
     return Question(
         host=found.host,
-        secret=_secret(ask),
+        secret=secret_of(ask),
         mode=ask.mode,
         username=ask.username.strip(),
         stated_end=expiry.deadline(ask.expires_on) if ask.expires_on else None,
     )
 
 
-def _secret(ask: TokenAsk) -> Credential:
+def secret_of(ask: TokenAsk) -> Credential:
+    """What was typed, as a credential."""
     return Credential(
         token=ask.token.strip(),
         username=ask.username.strip().lstrip("@"),

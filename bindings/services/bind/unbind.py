@@ -11,7 +11,8 @@ from django.utils import timezone
 from bindings import problems, state
 from bindings.models import Binding, Credential, Ending, Schedule
 from bindings.models.bindings import Kind
-from bindings.services.bind import store
+from bindings.services.bind import links, store
+from bindings.services.browse import usage
 from bindings.services.custody import sealed
 from bindings.services.custody.use import provider_at
 from bindings.services.tell import outbox
@@ -35,7 +36,9 @@ _PENDING = "pending"
 def impact(binding: Binding) -> dict[str, Any]:
     """What stops when this binding ends, and what will be done at the host. Needs a scope."""
     can_revoke = Can.REVOKE in REGISTRY[binding.provider].spec.capabilities
-    in_use = binding.used_at is not None and timezone.now() - binding.used_at < IN_USE
+    used = usage.in_use(binding)
+    lately = binding.used_at is not None and timezone.now() - binding.used_at < IN_USE
+    in_use = bool(used) or lately
     return {
         "in_use": in_use,
         "confirm": binding.account_login if in_use else None,
@@ -44,7 +47,10 @@ def impact(binding: Binding) -> dict[str, Any]:
         "webhooks": 0,
         "active_leases": 0,
         "clients": [],
-        "repositories": [],
+        "repositories": [
+            {"path": one.path, "triggers": one.triggers, "last_event_at": one.last_event_at}
+            for one in used
+        ],
         "plan": [
             {"action": "remove_webhooks", "count": 0},
             {
@@ -139,6 +145,8 @@ def work_off(*, tenant_id: UUID, binding_id: UUID, now: datetime | None = None) 
             next_try_at=min(now + pause, max(ending.give_up_at, now)),
             finished_at=now if done else None,
         )
+        if done:
+            links.close(ending.binding, status="expired")
 
 
 def due(now: datetime) -> list[tuple[UUID, UUID]]:
@@ -161,17 +169,31 @@ def _begin(actor: Actor, row: Binding, *, revoke: bool, now: datetime) -> Ending
     row.version += 1
     row.save(update_fields=["unbound_at", "unbound_by_name", "version"])
     Schedule.objects.filter(pk=row.pk).update(next_check_at=None)
-    return Ending.objects.create(
-        binding=row,
-        tenant_id=row.tenant_id,
-        by={k: v for k, v in actor.event().items() if k in ("kind", "id", "name")},
-        steps=[
-            _item("revoke_credential", _PENDING if revoke else "skipped"),
-            _item("erase_credential", _PENDING),
-        ],
-        next_try_at=now,
-        give_up_at=now + CLEAN_FOR,
+    Credential.objects.of(row.tenant_id).filter(pk=row.pk).update(
+        previous_access=None, previous_refresh=None, previous=None, rollback_until=None
     )
+    return plan(actor, row, revoke=revoke, now=now, at=now)
+
+
+def plan(actor: Actor, row: Binding, *, revoke: bool, now: datetime, at: datetime) -> Ending:
+    """Write down what is to be done at the host from `at` on. Needs the tenant's scope. A binding
+    that once waited beside another one has had a plan before: it is written over."""
+    steps = [
+        _item("revoke_credential", _PENDING if revoke else "skipped"),
+        _item("erase_credential", _PENDING),
+    ]
+    columns = {
+        "by": {k: v for k, v in actor.event().items() if k in ("kind", "id", "name")},
+        "steps": steps,
+        "next_try_at": at,
+        "give_up_at": at + CLEAN_FOR,
+        "attempts": 0,
+        "finished_at": None,
+    }
+    ending, _made = Ending.objects.of(row.tenant_id).update_or_create(
+        binding=row, tenant_id=row.tenant_id, defaults=columns
+    )
+    return ending
 
 
 def _item(action: str, status: str) -> dict[str, Any]:

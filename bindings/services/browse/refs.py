@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from bindings.models import Binding
+from bindings.services.browse import usage
 from bindings.services.browse.cache import Kept, ask
 from bindings.services.browse.repositories import PAGES, refusal, remote_of
 from bindings.services.custody.use import use
@@ -34,9 +35,11 @@ def resolve(*, binding: Binding, repository: str, ref: str) -> Ref:
     remote, path = remote_of(binding=binding, key=repository)
     try:
         with use(binding, why="resolve") as provider:
-            return provider.resolve_ref(remote, ref)
+            found = provider.resolve_ref(remote, ref)
     except ProviderError as error:
         raise refusal(error, binding, path=path, ref=ref) from None
+    usage.note(binding=binding, remote_id=remote)
+    return found
 
 
 def _listed(binding: Binding, repository: str, what: str, q: str) -> tuple[list[Ref], Kept]:

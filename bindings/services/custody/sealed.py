@@ -17,6 +17,9 @@ __all__ = [
     "client_fingerprint",
     "client_secret",
     "fingerprint",
+    "forget_former",
+    "former_of",
+    "keep_former",
     "open_access",
     "platform_secret",
     "put",
@@ -92,6 +95,38 @@ def secret_of(row: Credential, binding: Binding) -> Secret:
 def spent_before(row: Credential) -> str:
     """The refresh token before this one, "" once the pair has worked. Raises Undecryptable."""
     return _open(row.previous_refresh, REFRESH, row.binding_id)
+
+
+def keep_former(row: Credential) -> bool:
+    """Set the stored secret aside in the (unsaved) columns of `row`, under the active key; False,
+    and nothing set aside, when it does not open."""
+    try:
+        access = open_access(row.access.ciphertext if row.access else None, row.binding_id)
+        refresh = _open(row.refresh, REFRESH, row.binding_id)
+    except Undecryptable:
+        forget_former(row)
+        return False
+    row.previous_access = _seal(access, ACCESS, row.binding_id)
+    row.previous_refresh = _seal(refresh, REFRESH, row.binding_id)
+    return True
+
+
+def forget_former(row: Credential) -> None:
+    """Nothing is set aside in the (unsaved) columns of `row` any more."""
+    row.previous_access = row.previous_refresh = row.previous = row.rollback_until = None
+
+
+def former_of(row: Credential, binding: Binding) -> Secret:
+    """The secret that was set aside. Raises Undecryptable, also where there is none."""
+    kept = row.previous_access
+    return Secret(
+        token=open_access(kept.ciphertext if kept else None, row.binding_id),
+        refresh_token=_open(row.previous_refresh, REFRESH, row.binding_id),
+        username=binding.username,
+        clone_username=(row.previous or {}).get("clone_username", ""),
+        organization=binding.organization,
+        kind=Method(binding.kind),
+    )
 
 
 def put_client_secret(host: CodeHost, secret: str, *, now: datetime) -> None:

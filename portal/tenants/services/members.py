@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Protocol
 from uuid import UUID
 
 from django.db.models import Q
@@ -15,6 +16,21 @@ from portal.tenants.models import Membership, Role, User
 from portal.tenants.services import events
 
 SEEN_EVERY = timedelta(minutes=5)
+
+
+class Reaction(Protocol):
+    """What somebody's leaving means elsewhere; runs in the same transaction, in the tenant's
+    scope."""
+
+    def __call__(self, member: Membership, *, actor: Actor, now: datetime) -> None: ...
+
+
+_when_left: list[Reaction] = []
+
+
+def when_left(react: Reaction) -> None:
+    """Called once, while the applications load."""
+    _when_left.append(react)
 
 
 def join(*, actor: Actor, person: User, role: str, now: datetime) -> Membership:
@@ -58,6 +74,8 @@ def remove(*, actor: Actor, member: Membership, now: datetime) -> None:
         row = _held(actor, member, losing=True)
         row.left_at = now
         row.save(update_fields=["left_at"])
+        for react in _when_left:
+            react(row, actor=actor, now=now)
         _tell("member.left", actor, row, now, role=row.role)
 
 

@@ -169,7 +169,6 @@ def test_a_token_without_webhooks_binds_for_manual_builds(
         ({"host": "no-such-host", "base_url": None}, "X-HOST-01", "#/host"),
         ({"host": "some-host"}, "X-FORM-03", "#/base_url"),
         ({"labels": {"k": 1}}, "X-FORM-03", "#/labels/k"),
-        ({"replaces": "bnd_x"}, "X-FORM-03", "#/replaces"),
         ({"instance": "ins_x"}, "X-FORM-04", "#/instance"),
         ({"tenant": "x"}, "X-FORM-04", "#/tenant"),
     ],

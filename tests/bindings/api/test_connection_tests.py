@@ -263,8 +263,6 @@ def test_why_an_authorization_failed_is_told(alice: Somebody, instance: Instance
         ({"provider": "gitee"}, "GE-OFF-01"),
         ({"host": "no-such"}, "X-HOST-01"),
         ({"mode": "x"}, "X-FORM-03"),
-        ({"handoff": True}, "X-FORM-03"),
-        ({"replaces": "bnd_x"}, "X-FORM-03"),
     ],
 )
 def test_what_cannot_be_authorized_is_refused(

@@ -1,0 +1,94 @@
+"""What of a binding is in use: the one place that says so.
+
+Today that is the repositories a build has asked for in the last 30 days. Whoever adds webhooks,
+triggers or leases adds what they use here, and impact, replacement and switch all know of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from bindings.models import Binding, Repository
+from portal.ground import rls
+from providers.base import Provider
+from providers.errors import MissingScope, NotFound, ProviderError
+from providers.fanout import fan_out
+from providers.types import Repository as Seen
+
+LATELY = timedelta(days=30)
+_STAMP_EVERY = timedelta(days=1)
+_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """A repository in use, by the platform's own number."""
+
+    remote_id: str
+    path: str
+    triggers: int = 0
+    last_event_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How much of what is in use another credential can see."""
+
+    in_use: int
+    missing: tuple[Used, ...] = ()
+
+    @property
+    def visible(self) -> int:
+        return self.in_use - len(self.missing)
+
+    def shown(self) -> dict[str, Any]:
+        """As the API has it."""
+        missing = [{"path": one.path, "triggers": one.triggers} for one in self.missing]
+        return {"in_use": self.in_use, "visible": self.visible, "missing": missing}
+
+
+def in_use(binding: Binding) -> list[Used]:
+    """The repositories of a binding that are in use, by path. Opens the tenant's scope."""
+    since = timezone.now() - LATELY
+    with rls.tenant(binding.tenant_id):
+        rows = (
+            Repository.objects.of(binding.tenant_id)
+            .filter(instance_id=binding.instance_id, host_id=binding.host_id, used_at__gt=since)
+            .order_by("path")
+        )
+        return [Used(row.remote_id, row.path) for row in rows]
+
+
+def note(*, binding: Binding, remote_id: str) -> None:
+    """A build asked for this repository: written down once a day. Opens the tenant's scope."""
+    now = timezone.now()
+    with rls.tenant(binding.tenant_id):
+        rows = Repository.objects.of(binding.tenant_id).filter(
+            instance_id=binding.instance_id, host_id=binding.host_id, remote_id=remote_id
+        )
+        rows.exclude(used_at__gt=now - _STAMP_EVERY).update(used_at=now)
+
+
+def compare(used: Sequence[Used], provider: Provider, *, by_path: bool = False) -> Comparison:
+    """Which of these the account behind `provider` can see; `by_path` at another server, which has
+    numbers of its own. Asks once for each.
+
+    Raises ProviderError when the platform does not say: what could not be asked for would else pass
+    for what cannot be seen.
+    """
+
+    def ask(one: Used) -> Seen:
+        return provider.repository(one.path if by_path else one.remote_id)
+
+    missing: list[Used] = []
+    for one, answer in fan_out(used, ask, threads=_AT_ONCE):
+        if isinstance(answer, NotFound | MissingScope):
+            missing.append(one)
+        elif isinstance(answer, ProviderError):
+            raise answer
+    return Comparison(len(used), tuple(sorted(missing, key=lambda one: one.path)))
