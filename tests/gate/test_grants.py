@@ -34,6 +34,11 @@ RIGHTS = {
     "bindings_healthday": ("", "S", "SIUD"),
     "bindings_repository": ("", "SIUD", "SD"),
     "bindings_notice": ("", "SIU", "SIU"),
+    "bindings_mail": ("", "SIU", "SD"),
+    "bindings_telling": ("", "SIUD", "SD"),
+    "bindings_told": ("", "SIU", ""),
+    "bindings_preference": ("SIUD", "S", ""),
+    "bindings_feed": ("", "SIUD", "S"),
     "bindings_authorization": ("", "SIUD", "SD"),
     "bindings_ending": ("", "SIU", "SD"),
 }
