@@ -28,6 +28,8 @@ class Job(StrEnum):
     CHECK = "check"  # one check that was begun: its tenant and its id
     SWEEP = "sweep"  # every binding that is due
     LADDER = "ladder"  # the steps 30, 14, 7, 3, 1, 0 days before an end
+    TELL = "tell"  # what happened, to the people it concerns
+    MAIL = "mail"  # the mails that are due
     END_BINDINGS = "end_bindings"  # what an unbind still has to clean up at code hosts
     DISCARD_UNCONFIRMED = "discard_unconfirmed"  # bindings nobody confirmed in time
     PURGE = "purge"  # rows past their retention
@@ -46,6 +48,8 @@ QUEUES = {
     Job.CHECK: "now",
     Job.SWEEP: "sweep",
     Job.LADDER: "upkeep",
+    Job.TELL: "upkeep",
+    Job.MAIL: "upkeep",
     Job.END_BINDINGS: "upkeep",
     Job.DISCARD_UNCONFIRMED: "upkeep",
     Job.PURGE: "upkeep",
