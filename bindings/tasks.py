@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from bindings.services.bind import grant, rollback, unbind
 from bindings.services.keep import checks, guard, ladder, reopen, retention, sweep, upkeep
+from bindings.services.tell import mails, people
 from portal.ground import jobs
 from portal.ground.jobs import Job, runs
 from portal.ground.refusals import Refusal
@@ -55,6 +56,26 @@ def climb_ladder() -> None:
     with only_one("ladder") as mine:
         if mine:
             ladder.climb(timezone.now())
+
+
+@runs(Job.TELL)
+def tell_people() -> None:
+    """Tell everybody what they have not been told, and write the mails that are due."""
+    with only_one("tell") as mine:
+        if not mine:
+            return
+        now = timezone.now()
+        people.tell(now)
+        if mails.write(now):
+            jobs.start(Job.MAIL)
+
+
+@runs(Job.MAIL)
+def send_mails() -> None:
+    """Send the mails that are due. A mail server that hangs holds up nothing but mails."""
+    with only_one("mail") as mine:
+        if mine:
+            mails.send(stopping=jobs.ending)
 
 
 @runs(Job.END_BINDINGS)

@@ -62,6 +62,8 @@ app.conf.update(
         "sweep": _tick(Job.SWEEP, _MINUTE),
         "renew": _tick(Job.RENEW, _MINUTE),
         "ladder": _tick(Job.LADDER, 10 * _MINUTE),
+        "tell": _tick(Job.TELL, _MINUTE),
+        "mail": _tick(Job.MAIL, _MINUTE),
         "end_bindings": _tick(Job.END_BINDINGS, _MINUTE),
         "discard_unconfirmed": _tick(Job.DISCARD_UNCONFIRMED, 10 * _MINUTE),
         "tell_heads": _tick(Job.TELL_HEADS, 5 * _MINUTE),

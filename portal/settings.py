@@ -252,6 +252,7 @@ WHITENOISE_USE_FINDERS = not ENVIRONMENT.production
 
 for _name, _value in ENVIRONMENT.email.items():
     globals()[_name] = _value
+EMAIL_TIMEOUT = ENVIRONMENT.email.get("EMAIL_TIMEOUT") or 10  # seconds; then it is sent later
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = ENVIRONMENT.email_from
 
 LOGGING = logs.config(ENVIRONMENT.log_format, ENVIRONMENT.log_level)

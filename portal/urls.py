@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
-from portal import health
+from portal import health, mailbox
 from portal.tenants import signin
 
 signin.guard(admin.site)
@@ -14,6 +14,7 @@ urlpatterns = [
     path("healthz", health.alive),
     path("readyz", health.ready),
     path("metrics", health.measured),
+    path("mailbox/", mailbox.page),
     # Not allauth.urls: its pages for signing in with a code host stay shut (providers.md 11.2).
     path("accounts/", include("allauth.account.urls")),
     path("accounts/2fa/", include("allauth.mfa.urls")),

@@ -19,6 +19,7 @@ def text(url: str, local: Path) -> str:
 def _lines(url: str, local: Path, demo: dict[str, Any]) -> Iterator[str]:
     yield f"Mooring   {url}"
     yield f"Sandbox   {demo['sandbox_url']}"
+    yield f"Mailbox   {url}/mailbox/"
     yield f"Log       {local / 'logs' / 'run.log'}"
     yield ""
     yield "Sign in"

@@ -12,9 +12,10 @@ from bindings.api import pictures, shapes
 from bindings.api.endpoint import Call, Endpoint
 from bindings.models import Binding
 from bindings.services.browse import specs
+from bindings.services.tell import calendar, feeds
 from portal.ground import ids
 from portal.ground.rest import pagination, parameters
-from portal.ground.rest.calls import Answer, listed, operation
+from portal.ground.rest.calls import Answer, listed, nothing, operation, raw
 from portal.ground.rest.shapes import Uri
 from portal.tenants import access
 from portal.tenants.access import tenant_of
@@ -53,6 +54,15 @@ class ExpiryEntry(TypedDict):
     url: Uri
 
 
+_FILTERS = (
+    parameters.days("within", "How far ahead.", default="P90D"),
+    parameters.text("instance", "An instance's id."),
+    parameters.choice("provider", "A platform.", specs.ORDER),
+    parameters.choice("quality", "How sure the date is.", _DATED),
+    parameters.flag("include_renewing", "Also what renews itself."),
+)
+
+
 class Expiries(Endpoint):
     @operation(
         "List end dates",
@@ -60,21 +70,53 @@ class Expiries(Endpoint):
         answers=ExpiryEntry,
         lists=True,
         about="Soonest first; what has ended already comes first of all.",
-        query=(
-            parameters.days("within", "How far ahead.", default="P90D"),
-            parameters.text("instance", "An instance's id."),
-            parameters.choice("provider", "A platform.", specs.ORDER),
-            parameters.choice("quality", "How sure the date is.", _DATED),
-            parameters.flag("include_renewing", "Also what renews itself."),
-        ),
+        query=_FILTERS,
     )
     def get(self, call: Call, found: None) -> Answer:
-        live = access.visible(call.actor, Binding.objects.filter(unbound_at=None))
-        ending = live.filter(expires_at__lte=call.now + call.query["within"])
-        rows = _asked(ending, call.query).values(*_COLUMNS)
+        rows = _ending(call).values(*_COLUMNS)
         page = pagination.page(rows, ["expires_at", "id"], call.paging)
         slug = tenant_of(call.actor).slug
         return listed([_shape(row, slug) for row in page.rows], page)
+
+
+class ExpiryCalendar(Endpoint):
+    @operation(
+        "End dates as a calendar",
+        scope="bindings:read",
+        media=calendar.MEDIA,
+        about="iCalendar, one event for each end, with alarms 14, 7 and 1 days before.",
+        query=_FILTERS,
+    )
+    def get(self, call: Call, found: None) -> Answer:
+        return raw(calendar.render(tenant_of(call.actor), _ending(call)))
+
+
+class FeedAddress(TypedDict):
+    """Where the calendar is found without a sign-in. Shown once."""
+
+    url: Uri
+
+
+class ExpiryFeed(Endpoint):
+    @operation(
+        "Make a calendar address",
+        scope="bindings:read",
+        status=201,
+        answers=FeedAddress,
+        about="The caller's old address stops. Whoever has the address may read it.",
+    )
+    def post(self, call: Call, found: None) -> Answer:
+        return Answer({"url": feeds.subscribe(actor=call.actor)}, shown_once="url", tagged=False)
+
+    @operation("End the calendar address", scope="bindings:read", status=204)
+    def delete(self, call: Call, found: None) -> Answer:
+        feeds.revoke(actor=call.actor)
+        return nothing()
+
+
+def _ending(call: Call) -> QuerySet[Binding]:
+    live = access.visible(call.actor, Binding.objects.filter(unbound_at=None))
+    return _asked(live.filter(expires_at__lte=call.now + call.query["within"]), call.query)
 
 
 def _asked(rows: QuerySet[Binding], query: Mapping[str, Any]) -> QuerySet[Binding]:

@@ -46,6 +46,8 @@ V1 = [
     path("bindings/<str:binding>/repositories", repositories.Repositories.as_view()),
     path("authorizations/<str:authorization>", authorizations.OneAuthorization.as_view()),
     path("expiries", expiries.Expiries.as_view()),
+    path("expiries.ics", expiries.ExpiryCalendar.as_view()),
+    path("expiries/feed", expiries.ExpiryFeed.as_view()),
     path("events", events.Events.as_view()),
     path("events/<str:event>", events.OneEvent.as_view()),
     path("tokens", tokens.Tokens.as_view()),

@@ -5,7 +5,7 @@ from bindings.models.bindings import Binding
 from bindings.models.credentials import Credential, RefreshIntent, Renewal
 from bindings.models.endings import Ending
 from bindings.models.hosts import CodeHost, HostOffer
-from bindings.models.notices import Notice
+from bindings.models.notices import Feed, Mail, Notice, Preference, Telling, Told
 from bindings.models.platform import PlatformAccount
 from bindings.models.repositories import Repository
 from bindings.models.schedule import Check, HealthDay, Schedule
@@ -17,12 +17,17 @@ __all__ = [
     "CodeHost",
     "Credential",
     "Ending",
+    "Feed",
     "HealthDay",
     "HostOffer",
+    "Mail",
     "Notice",
     "PlatformAccount",
+    "Preference",
     "RefreshIntent",
     "Renewal",
     "Repository",
     "Schedule",
+    "Telling",
+    "Told",
 ]

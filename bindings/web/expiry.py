@@ -18,6 +18,7 @@ from bindings.models import Binding
 from bindings.models.bindings import Kind
 from bindings.services.browse import people
 from bindings.services.browse.specs import LABELS, ORDER
+from bindings.services.tell import impact
 from bindings.web import rows, shown
 from bindings.web.sources import READ
 from portal.ground import ids, turns
@@ -38,7 +39,8 @@ def page(request: Request, tenant: str) -> HttpResponse:
     wanted, now = _wanted(request), timezone.now()
     live = list(_live(request, wanted)[:_MOST])
     dated = [binding for binding in live if shown.days_left(binding, now) is not None]
-    ending = [b for b in dated if (shown.days_left(b, now) or 0) <= wanted["days"]]
+    over = [binding for binding in live if shown.has_ended(binding)]
+    ending = over + [b for b in dated if b not in over and _within(b, wanted["days"], now)]
     lanes = [lane for lane in (_lane(binding, now) for binding in live) if lane is not None]
     context = {
         "section": "expiry",
@@ -48,7 +50,7 @@ def page(request: Request, tenant: str) -> HttpResponse:
         "providers": [(slug, LABELS[slug]) for slug in ORDER],
         "instances": Instance.objects.of(request.tenant).filter(closed_at=None).order_by("name"),
         "rows": [_row(request, binding, now) for binding in ending],
-        "numbers": _numbers(live, dated, now),
+        "numbers": _numbers(live, dated, over, now),
         "lanes": sorted(lanes, key=rows.by_end)[:_LANES],
         "unknown": sum(b.quality == "unknown" and not b.renews for b in live),
         "query": request.GET.urlencode(),
@@ -72,7 +74,7 @@ def download(request: Request, tenant: str) -> HttpResponse:
     file.writerow(["binding", "instance", "platform", "account", "state", "ends_at", "quality"])
     for binding in _live(request, wanted).iterator(chunk_size=_MOST):
         left = shown.days_left(binding, now)
-        if left is None or left <= wanted["days"]:
+        if left is None or left <= wanted["days"] or shown.has_ended(binding):
             file.writerow(_plain(value) for value in _columns(binding))
     return response
 
@@ -103,6 +105,11 @@ def _live(request: Request, wanted: dict[str, Any]) -> QuerySet[Binding]:
     return rows_.order_by("expires_at", "id")
 
 
+def _within(binding: Binding, days: int, now: datetime) -> bool:
+    left = shown.days_left(binding, now)
+    return left is not None and left <= days
+
+
 def _lane(binding: Binding, now: datetime) -> Any:
     name = f"{LABELS[binding.provider]} · {binding.account_login}"
     return rows.lane(binding, name, now, binding.instance.name)
@@ -118,14 +125,17 @@ def _row(request: Request, binding: Binding, now: datetime) -> dict[str, Any]:
         "days": shown.days_left(binding, now),
         "severe": shown.severe(binding),
         "end": shown.end_of(binding, now),
+        "stops": str(impact.Stops(binding.repositories_seen)),
         "action": shown.button(request.actor, binding),
     }
 
 
-def _numbers(live: list[Binding], dated: list[Binding], now: datetime) -> dict[str, int]:
-    left = [(b.expires_at or now) - now for b in dated]
+def _numbers(
+    live: list[Binding], dated: list[Binding], over: list[Binding], now: datetime
+) -> dict[str, int]:
+    left = [(b.expires_at or now) - now for b in dated if b not in over]
     return {
-        "ended": sum(one <= timedelta() for one in left),
+        "ended": len(over) + sum(one <= timedelta() for one in left),
         "week": sum(timedelta() < one <= timedelta(days=7) for one in left),
         "month": sum(timedelta() < one <= timedelta(days=30) for one in left),
         "renews": sum(b.renews for b in live),

@@ -89,6 +89,11 @@ def end_of(binding: Binding, now: datetime) -> words.End:
     )
 
 
+def has_ended(binding: Binding) -> bool:
+    """Has the platform said that its credential is over, whatever date it had?"""
+    return binding.state in _ENDED
+
+
 def method_of(binding: Binding) -> str:
     """How it was bound, in words."""
     return str(problems.METHODS[facts.of(binding).kind])

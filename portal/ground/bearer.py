@@ -19,8 +19,16 @@ _CHECK = 6  # 62 ** 6 > 2 ** 32
 
 def make(prefix: str) -> str:
     """A new secret, like `mrg_…` for the prefix `mrg`."""
-    head = f"{prefix}_{''.join(secrets.choice(ALPHABET) for _ in range(_RANDOM))}"
-    return head + _checksum(head)
+    return _sealed(prefix, "".join(secrets.choice(ALPHABET) for _ in range(_RANDOM)))
+
+
+def derive(prefix: str, seed: bytes) -> str:
+    """The same secret for the same 32 secret bytes, where one has to be made again."""
+    value, letters = int.from_bytes(seed), ""
+    for _ in range(_RANDOM):
+        value, rest = divmod(value, len(ALPHABET))
+        letters += ALPHABET[rest]
+    return _sealed(prefix, letters)
 
 
 def well_formed(prefix: str, text: str) -> bool:
@@ -34,6 +42,11 @@ def well_formed(prefix: str, text: str) -> bool:
 def digest(text: str) -> bytes:
     """What is stored, and what is looked up."""
     return hashlib.sha256(text.encode()).digest()
+
+
+def _sealed(prefix: str, letters: str) -> str:
+    head = f"{prefix}_{letters}"
+    return head + _checksum(head)
 
 
 def _checksum(head: str) -> str:

@@ -29,6 +29,8 @@ class Job(StrEnum):
     SWEEP = "sweep"  # every binding that is due
     RENEW = "renew"  # tokens that end or idle, and renewals whose outcome nobody knows
     LADDER = "ladder"  # the steps 30, 14, 7, 3, 1, 0 days before an end
+    TELL = "tell"  # what happened, to the people it concerns
+    MAIL = "mail"  # the mails that are due
     END_BINDINGS = "end_bindings"  # what an unbind still has to clean up at code hosts
     DISCARD_UNCONFIRMED = "discard_unconfirmed"  # bindings nobody confirmed in time
     PURGE = "purge"  # rows past their retention
@@ -48,6 +50,8 @@ QUEUES = {
     Job.SWEEP: "sweep",
     Job.RENEW: "upkeep",
     Job.LADDER: "upkeep",
+    Job.TELL: "upkeep",
+    Job.MAIL: "upkeep",
     Job.END_BINDINGS: "upkeep",
     Job.DISCARD_UNCONFIRMED: "upkeep",
     Job.PURGE: "upkeep",

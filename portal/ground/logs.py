@@ -26,7 +26,7 @@ _VALUES: Final = re.compile(
       (?P<prefixed> \b (?: gl[a-z]{2,7}-          # GitLab: glpat-, gldt-, glrt-, gloas-, glptt- ...
                          | gh[pousr]_             # GitHub
                          | github_pat_
-                         | mrg_ | mrl_            # ours
+                         | mr[gflu]_              # ours
                          | whsec_ | ATBB | ATCTT  # Standard Webhooks, Bitbucket
                        ) [A-Za-z0-9_.=+/-]{6,} )
     | (?P<scheme> \b (?: bearer | private-token: | authorization: \s* [a-z]+ ) \s+ )

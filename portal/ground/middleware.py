@@ -23,7 +23,13 @@ log = logging.getLogger(__name__)
 Next = Callable[[HttpRequest], HttpResponseBase]
 
 # Their addresses hold a code: no page they lead to may learn it.
-_HOLDS_A_CODE = ("/oauth/callback/", "/i/", "/accounts/password/reset/key/")
+_HOLDS_A_CODE = (
+    "/oauth/callback/",
+    "/i/",
+    "/accounts/password/reset/key/",
+    "/feeds/",
+    "/me/unsubscribe/",
+)
 _waiting = threading.local()
 
 

@@ -59,6 +59,7 @@ class World:
             "host_slug": "gitlab-example",
             "code": "GL-SCOPE-01",
             "slug": "gitlab",
+            "key": "mrf_nobodys",
             "instance": instance.public_id,
             "binding": binding.public_id,
             "public_id": binding.public_id,

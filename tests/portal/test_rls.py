@@ -24,6 +24,7 @@ Superuser = psycopg.Connection[Any]
 LEADS_TO_TENANT = {"tenants_tenant", "tenants_membership", "tenants_invitation"} | {
     *("tenants_servicetoken", "tenants_user", "tenants_user_groups"),
     "tenants_user_user_permissions",
+    "bindings_preference",  # a person's, in all their tenants
 }
 # A host is an operator's or a tenant's, by a column of another name and policies of its own; the
 # schedule holds neither tenant nor secret.
@@ -84,7 +85,7 @@ def test_every_table_is_a_tenants_or_says_why_not() -> None:
     without = set(named(OURS)) - set(named(OF_TENANTS))
     assert without == OTHER_WAYS | {
         *("tenants_tenant", "tenants_user", "tenants_user_groups"),
-        "tenants_user_user_permissions",
+        *("tenants_user_user_permissions", "bindings_preference"),
     }
 
 

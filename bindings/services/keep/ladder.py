@@ -9,17 +9,15 @@ from uuid import UUID
 
 from bindings import expiry, state
 from bindings.models import Binding, Notice, Schedule, facts
-from bindings.services.tell import outbox
+from bindings.notices import Kind
+from bindings.services.tell import notices, outbox
+from bindings.services.tell.notices import Rungs
 from portal.ground import rls
-from portal.tenants.services import events
 from providers.types import Expiry, Quality
 
-KIND = "expiring"
+KIND = Kind.EXPIRING
 BATCH = 500
 _ENDING = (state.Status.ACTIVE, state.Status.EXPIRING, state.Status.INSUFFICIENT)
-
-Rungs = list[tuple[Binding, int]]
-"""Bindings with the rung that is to be told now."""
 
 
 def climb(now: datetime) -> int:
@@ -35,7 +33,7 @@ def climb(now: datetime) -> int:
             for binding in batch:
                 _flag(binding, now)
             due = list(_due(batch, now))
-            _note(due, now)
+            notices.note_rungs(due, now)
             _tell(due, now)
         told += len(due)
         if not batch:
@@ -45,9 +43,7 @@ def climb(now: datetime) -> int:
 
 def forget(binding: Binding, now: datetime) -> None:
     """The end has moved: what was told of the old one no longer counts. Needs an open scope."""
-    Notice.objects.of(binding.tenant_id).filter(binding=binding, kind=KIND, closed_at=None).update(
-        closed_at=now
-    )
+    notices.close(binding, [KIND], now=now)
 
 
 def _batch(now: datetime, after: UUID) -> list[Binding]:
@@ -83,26 +79,6 @@ def _due(batch: list[Binding], now: datetime) -> Iterator[tuple[Binding, int]]:
             yield binding, rung
 
 
-def _note(due: Rungs, now: datetime) -> None:
-    """That a rung was told, so that it is told once; told again of an end that was moved."""
-    Notice.objects.bulk_create(
-        (
-            Notice(
-                tenant_id=binding.tenant_id,
-                binding=binding,
-                kind=KIND,
-                step=rung,
-                cycle=binding.credential.generation,
-                opened_at=now,
-            )
-            for binding, rung in due
-        ),
-        update_conflicts=True,
-        unique_fields=["binding", "kind", "step", "cycle"],
-        update_fields=["opened_at", "closed_at"],
-    )
-
-
 def _tell(due: Rungs, now: datetime) -> None:
     # That it has ended is the platform's to say: ask it now, announce nothing.
     over = [binding.pk for binding, rung in due if rung == 0]
@@ -119,4 +95,4 @@ def _tell(due: Rungs, now: datetime) -> None:
         if rung > 0
     ]
     if entries:
-        events.record_many(entries)
+        outbox.record(entries)

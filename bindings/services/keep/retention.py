@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import QuerySet
 
-from bindings.models import Authorization, Check, Ending, HealthDay, Repository
+from bindings.models import Authorization, Check, Ending, HealthDay, Mail, Repository, Telling
 from portal.ground import rls
 from portal.tenants.models import Reply
 
@@ -15,6 +15,7 @@ STRIP = timedelta(days=31)
 FORGOTTEN = timedelta(days=30)
 ATTEMPTS = timedelta(days=30)
 RECEIPTS = timedelta(days=30)
+TOLD = timedelta(days=90)
 BATCH = 1000
 
 
@@ -28,6 +29,8 @@ def purge(now: datetime, *, dry_run: bool = False) -> dict[str, int]:
         "health days": HealthDay.objects.filter(day__lt=(now - STRIP).date()),
         "attempts": Authorization.objects.filter(expires_at__lt=now - ATTEMPTS),
         "receipts": Ending.objects.filter(finished_at__lt=now - RECEIPTS),
+        "notices told": Telling.objects.filter(created_at__lt=now - TOLD),
+        "mails": Mail.objects.filter(created_at__lt=now - TOLD),
         "repositories": Repository.objects.filter(seen_at__lt=now - FORGOTTEN),
         "replies": Reply.objects.filter(until__lt=now),
     }

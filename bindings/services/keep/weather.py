@@ -22,7 +22,6 @@ from bindings.models import Binding, CodeHost, facts
 from bindings.services.tell import outbox
 from bindings.state import Reach, Verdict
 from portal.ground import rls
-from portal.tenants.services import events
 from providers.catalogue import REGISTRY
 from providers.errors import MAX_WAIT, ProviderError, RateLimited, Unreachable
 from providers.types import Inspection
@@ -230,5 +229,5 @@ def _store(found: list[tuple[Binding, Verdict]], said: Saying) -> int:
         facts.apply(row, verdict.facts)
         row.version += 1
         entries += outbox.of_verdict(row, verdict, at=first.facts.reach_since or row.reach_since)
-    events.record_many(entries)
+    outbox.record(entries)
     return len(found)

@@ -19,7 +19,6 @@ from bindings.services.keep.verdict import Said
 from bindings.services.tell import outbox
 from bindings.state import Verdict, one_word
 from portal.ground import bulk, rls
-from portal.tenants.services import events
 
 SLOW_MS = 3000
 _MOST = 30_000  # of a smallint
@@ -222,7 +221,7 @@ def _remember(kept: Sequence[Finding], now: datetime) -> None:
         for entry in outbox.of_verdict(rows[found.due.binding_id], found.verdict, at=now)
     ]
     if entries:
-        events.record_many(entries)
+        outbox.record(entries)
 
 
 def _check(found: Finding, now: datetime) -> Check:

@@ -1,12 +1,17 @@
-"""Record what happened to a binding, in the same transaction as the change itself."""
+"""Tell what happened to a binding, in the same transaction as the change itself.
+
+The one place where the tenant's log (and with it whoever subscribes to it) and people's notices are
+written, so that neither can be forgotten.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from bindings.models import Binding
+from bindings.services.tell import notices
 from bindings.state import Reach, Verdict, one_word
 from portal.tenants.models import Event
 from portal.tenants.services import events
@@ -15,6 +20,13 @@ from portal.tenants.services.events import Entry
 SYSTEM = {"kind": "system", "id": "", "name": "Mooring", "ip": ""}
 """The server itself, as an actor."""
 _WITH_SPAN = frozenset({"binding.unreachable", "binding.recovered"})
+
+
+def record(entries: Sequence[Entry]) -> list[Event]:
+    """Put events into their tenants' logs, and note what people have to be told of them. Needs an
+    open scope, and should be its last step."""
+    notices.note(entries)
+    return events.record_many(entries)
 
 
 def tell(
@@ -26,7 +38,7 @@ def tell(
     **more: Any,
 ) -> Event:
     """Put one `binding.*` event into the tenant's log. Needs an open scope."""
-    return events.record_many([entry(type, binding=binding, actor=actor, at=at, **more)])[0]
+    return record([entry(type, binding=binding, actor=actor, at=at, **more)])[0]
 
 
 def tell_verdict(
@@ -34,7 +46,7 @@ def tell_verdict(
 ) -> None:
     """Put what a verdict has turned into the tenant's log. Needs an open scope."""
     if verdict.events:
-        events.record_many(of_verdict(binding, verdict, at=at, actor=actor))
+        record(of_verdict(binding, verdict, at=at, actor=actor))
 
 
 def of_verdict(

@@ -31,7 +31,7 @@ class Operation:
     None for an empty body; `lists` says that it comes in pages, `whole` that there is only one.
     `reaches_provider` counts on the second request limit and leaves no transaction open around
     the work; `sparing` names a parameter without which an answer of ours is enough.
-    `codes` are the operation's own problems.
+    `codes` are the operation's own problems. `media` is what it answers where that is not JSON.
     """
 
     summary: str
@@ -52,6 +52,7 @@ class Operation:
     located: bool = False
     about: str = ""
     codes: Sequence[str] = ()
+    media: str = ""
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -94,8 +95,9 @@ class Answer:
     """What an operation answers.
 
     `resource` is what the ETag is made of, where the answer says more than the resource itself;
-    without `tagged` there is none. `passing`: see etags.strong. `shown_once` names the member that
-    is never told again. `next` is the cursor of the next page.
+    without `tagged` there is none. `raw` is the body of an operation that answers no JSON.
+    `passing`: see etags.strong. `shown_once` names the member that is never told again. `next` is
+    the cursor of the next page.
     """
 
     body: Mapping[str, Any] | None = None
@@ -107,6 +109,7 @@ class Answer:
     lists: bool = False
     tagged: bool = True
     next: str = ""
+    raw: bytes = b""
 
 
 def one(body: Mapping[str, Any], *, passing: Sequence[str] = ()) -> Answer:
@@ -123,6 +126,11 @@ def listed(
     if meta is not None:
         body["meta"] = meta
     return Answer(body, lists=True, next=cursor)
+
+
+def raw(body: bytes) -> Answer:
+    """What is no JSON, in the operation's own media type."""
+    return Answer(raw=body)
 
 
 def nothing() -> Answer:

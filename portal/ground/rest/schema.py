@@ -39,7 +39,7 @@ class AutoSchema(Inspector):
         described: Schema = {
             "operationId": self._operation_id(declared),
             "summary": declared.summary,
-            "tags": [_nouns(path)[0]],
+            "tags": [_nouns(path)[0].partition(".")[0]],
             "parameters": self._all_parameters(declared),
             "responses": self._responses(declared),
             "security": _security(declared),
@@ -57,7 +57,7 @@ class AutoSchema(Inspector):
 
     def _operation_id(self, declared: Operation) -> str:
         verb = "list" if declared.lists else _VERBS[self.method]
-        return "_".join([verb, *_nouns(self.path)])
+        return "_".join([verb, *_nouns(self.path)]).replace(".", "_")
 
     def _all_parameters(self, declared: Operation) -> list[Schema]:
         found = [_path_parameter(name) for name in re.findall(r"{(\w+)}", self.path)]
@@ -100,6 +100,9 @@ class AutoSchema(Inspector):
         if declared.answers is not None:
             headers["ETag"] = {"schema": _TEXT}
             said["content"] = {"application/json": {"schema": self._answer(declared)}}
+        if declared.media:
+            headers["ETag"] = {"schema": _TEXT}
+            said["content"] = {declared.media: {"schema": _TEXT}}
         return said
 
     def _answer(self, declared: Operation) -> Schema:

@@ -102,7 +102,7 @@ class Endpoint(APIView):
             self.identify(call)
             self._limit(call)
             self.permit(call)
-        if not request._request.accepts(rendering.Json.media_type):
+        if not request._request.accepts(declared.media or rendering.Json.media_type):
             raise Refusal("X-ACCEPT-01")
         if call.writes and request.method != "DELETE":
             call.parsed = bodies.parse(bodies.read(request._request))
@@ -225,6 +225,8 @@ class Endpoint(APIView):
 
     def _respond(self, call: Call[Any], answer: Answer) -> Response:
         status = answer.status or call.operation.status
+        if answer.raw:
+            return _plain(call, answer.raw)
         if answer.body is None:
             return Response(status=status)
         headers = _headers(answer)
@@ -265,6 +267,15 @@ class Endpoint(APIView):
         if request.method == "HEAD":
             _behead(response)
         return response
+
+
+def _plain(call: Call[Any], body: bytes) -> Response:
+    """What is no JSON: a whole document with a tag of its own."""
+    headers = {"ETag": etags.weak(body)}
+    if etags.is_known(call.request.headers.get("If-None-Match", ""), headers["ETag"]):
+        return Response(status=304, headers=headers)
+    media = f"{call.operation.media}; charset=utf-8"
+    return Response(rendering.Ready(body), headers=headers, content_type=media)
 
 
 def _forget(_answer: Answer) -> None:

@@ -18,7 +18,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import connections
 
-from portal import catalogue, env, processes, welcome
+from portal import catalogue, env, mailbox, processes, welcome
 from portal.celery import NAMES
 from portal.crew import Crew, Fallen, answers, is_free
 from portal.embedded import LOCAL, CannotStart
@@ -29,6 +29,7 @@ from portal.servers import listed
 ROOT = LOCAL.parent
 _SANDBOX = "http://127.0.0.1:8100"
 _WSGI = "portal.wsgi:application"
+_CONSOLE = "django.core.mail.backends.console.EmailBackend"
 _SECONDS = 60
 
 
@@ -90,7 +91,10 @@ def _environment(sandbox: str) -> dict[str, str]:
     figures = LOCAL / "metrics"
     shutil.rmtree(figures, ignore_errors=True)
     figures.mkdir(mode=0o700)
+    # Mails go to a page of the portal, unless a mail server was given.
+    mails = mailbox.address(LOCAL) if settings.EMAIL_BACKEND == _CONSOLE else ""
     return env.for_children(
+        **({"MOORING_EMAIL_URL": mails} if mails else {}),
         MOORING_SANDBOX_URL=sandbox,
         PROMETHEUS_MULTIPROC_DIR=str(figures),
         PYTHONUNBUFFERED="1",

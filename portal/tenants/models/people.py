@@ -80,6 +80,8 @@ class Membership(TenantModel):
     role = models.CharField(max_length=10, choices=Role.choices)
     seen_at = models.DateTimeField(null=True, blank=True)
     left_at = models.DateTimeField(null=True, blank=True)
+    # A copy, because the frame of every page shows it and reads memberships anyway.
+    unread = models.PositiveIntegerField(default=0, db_default=0)
 
     class Meta:
         constraints: ClassVar[list[Any]] = [

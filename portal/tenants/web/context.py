@@ -26,14 +26,25 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         "tenant": tenant,
         "role": actor.role if actor else "",
         "memberships": [_switch(member, request.path) for member in known],
-        "navigation": list(_menu(tenant)) if tenant else [],
+        "navigation": list(_menu(tenant, _unread(tenant, known))) if tenant else [],
+        "bell": _bell(tenant, known) if tenant else None,
         "account_links": list(_account()) if actor else [],
         "jump_url": _address("instances", tenant) if tenant else "",
         "theme": choices.theme_of(request),
     }
 
 
-def _menu(tenant: Tenant) -> Iterator[Entry]:
+def _unread(tenant: Tenant, known: Sequence[Membership]) -> int:
+    """Notices the reader has not read here; kept with the membership, so it costs no question."""
+    return next((member.unread for member in known if member.tenant_id == tenant.pk), 0)
+
+
+def _bell(tenant: Tenant, known: Sequence[Membership]) -> dict[str, Any] | None:
+    address = _address("notices", tenant)
+    return {"url": address, "unread": _unread(tenant, known)} if address else None
+
+
+def _menu(tenant: Tenant, unread: int) -> Iterator[Entry]:
     """The pages of a tenant, those that this server has."""
     wanted = [
         ("instances", _("Instances"), "box"),
@@ -42,14 +53,16 @@ def _menu(tenant: Tenant) -> Iterator[Entry]:
         ("", _("Tenant"), ""),
         ("members", _("Members"), "users"),
         ("tokens", _("API tokens"), "key"),
+        ("notices", _("Notifications"), "bell"),
     ]
     for name, label, icon in wanted:
         address = _address(name, tenant) if name else ""
         if address or not name:
-            yield (name, label, address, icon, 0)
+            yield (name, label, address, icon, unread if name == "notices" else 0)
 
 
 def _account() -> Iterator[tuple[str, str, str]]:
+    yield (_("How you are told"), reverse("preferences"), "bell")
     yield (_("Second step and passkeys"), reverse("mfa_index"), "shield")
     yield (_("Change password"), reverse("account_change_password"), "lock")
 
