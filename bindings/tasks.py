@@ -9,7 +9,7 @@ import structlog
 from django.utils import timezone
 
 from bindings.services.bind import grant, rollback, unbind
-from bindings.services.keep import checks, guard, ladder, reopen, retention, sweep, upkeep
+from bindings.services.keep import checks, drills, guard, ladder, reopen, retention, sweep, upkeep
 from bindings.services.tell import mails, people
 from portal.ground import jobs
 from portal.ground.jobs import Job, runs
@@ -38,6 +38,7 @@ def sweep_due() -> None:
         now = timezone.now()
         checks.pick_up(now)
         guard.end_episodes(now)
+        drills.end_overdue(now)
         reopen.reopen(now)
         result = sweep.run(budget_s=SLICE_SECONDS, stopping=jobs.ending)
         log.info("sweep", asked=result.asked, changed=result.changed, **result.outcomes)

@@ -14,6 +14,7 @@ from prometheus_client.core import Metric
 
 from bindings.models import Binding, CodeHost, RefreshIntent, Schedule
 from bindings.services.custody import keyring
+from bindings.services.keep import drills
 from bindings.state import FACE, Reach, State, Status, Tone, one_word
 from portal.ground import metrics, rls
 
@@ -26,7 +27,7 @@ def read() -> Iterator[Metric]:
     each key; read whenever Prometheus asks, in one short fleet transaction."""
     now = timezone.now()
     with rls.fleet("figures for monitoring"):
-        found = [_bindings(), _ends(now), _lag(now), _guards(), _intents()]
+        found = [_bindings(), _ends(now), _lag(now), _guards(), _intents(), _drills()]
     yield from found
     rows = keyring.rows_by_key()
     yield metrics.gauge("key_rows", {(key_id,): n for key_id, n in rows.items()})
@@ -79,6 +80,11 @@ def _lag(now: datetime) -> Metric:
 
 def _intents() -> Metric:
     return metrics.gauge("open_refresh_intents", {(): float(RefreshIntent.objects.count())})
+
+
+def _drills() -> Metric:
+    """So that an alert can tell a rehearsal from the real thing."""
+    return metrics.gauge("drills_running", drills.running())
 
 
 def _guards() -> Metric:

@@ -13,7 +13,7 @@ from portal.ground.operations import Grant, RowSecurity, TenantKey, sql
 
 
 class Migration(migrations.Migration):
-    dependencies: ClassVar = [("bindings", "0002_security"), ("tenants", "0002_security")]
+    dependencies: ClassVar = [("bindings", "0003_refresh"), ("tenants", "0002_security")]
 
     operations: ClassVar = [
         migrations.CreateModel(

@@ -11,7 +11,7 @@ _PUT_BACK = "previous, rollback_until"
 
 
 class Migration(migrations.Migration):
-    dependencies: ClassVar = [("bindings", "0002_security")]
+    dependencies: ClassVar = [("bindings", "0004_platform")]
 
     operations: ClassVar = [
         migrations.AlterField(

@@ -12,7 +12,7 @@ from portal.ground.operations import Grant, RowSecurity, TenantKey
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('bindings', '0002_security'),
+        ('bindings', '0005_accounts'),
         ('tenants', '0003_telling'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

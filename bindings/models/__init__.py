@@ -3,6 +3,7 @@
 from bindings.models.authorizations import Authorization
 from bindings.models.bindings import Binding
 from bindings.models.credentials import Credential, RefreshIntent, Renewal
+from bindings.models.drills import Drill
 from bindings.models.endings import Ending
 from bindings.models.hosts import CodeHost, HostOffer
 from bindings.models.notices import Feed, Mail, Notice, Preference, Telling, Told
@@ -16,6 +17,7 @@ __all__ = [
     "Check",
     "CodeHost",
     "Credential",
+    "Drill",
     "Ending",
     "Feed",
     "HealthDay",

@@ -41,6 +41,7 @@ RIGHTS = {
     "bindings_preference": ("SIUD", "S", ""),
     "bindings_feed": ("", "SIUD", "S"),
     "bindings_authorization": ("", "SIUD", "SD"),
+    "bindings_drill": ("", "SIU", "SD"),
     "bindings_ending": ("", "SIU", "SD"),
     "bindings_refreshintent": ("", "SIUD", "SD"),
 }

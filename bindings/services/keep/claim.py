@@ -30,7 +30,8 @@ class Due:
     """One binding to ask about. `secret`: the opened credential, or why it does not open. `lease`
     is what `next_check_at` was moved to: whoever stores the answer compares it. `proofs` is the
     stored JSON, which few answers need to have read. `refreshable`: it has a refresh token;
-    `unproven`: its pair is new and has not worked yet."""
+    `unproven`: its pair is new and has not worked yet. `drill`: the scenario of a fire drill,
+    which answers in the place of the host; "" for what is asked."""
 
     binding_id: UUID
     tenant_id: UUID
@@ -42,6 +43,7 @@ class Due:
     proofs: str
     refreshable: bool
     unproven: bool
+    drill: str
     secret: Credential | Undecryptable = field(repr=False)
 
     def waits_for_refresh(self, now: datetime) -> bool:
@@ -74,7 +76,7 @@ SELECT b.id, b.tenant_id, b.instance_id, b.host_id, leased.failures,
        b.suspicion, b.refused_at, b.first_failure_at, b.expires_at, b.quality, b.renews,
        c.expires_at, b.used_at, c.access, b.username, b.clone_username, b.organization, c.scopes,
        c.quality, b.account_login, b.proofs::text, c.refresh IS NOT NULL,
-       c.previous_refresh IS NOT NULL
+       c.previous_refresh IS NOT NULL, b.drill
 FROM leased
 JOIN bindings_binding b ON b.id = leased.binding_id
 JOIN bindings_credential c ON c.binding_id = leased.binding_id
@@ -198,7 +200,7 @@ def _due(row: tuple[Any, ...], lease: datetime) -> Due:
         used_at=row[26],
         next_check_at=lease,
     )
-    login, proofs, refreshable, unproven = row[33:37]
+    login, proofs, refreshable, unproven, drill = row[33:38]
     return Due(
         binding_id=row[0],
         tenant_id=row[1],
@@ -210,6 +212,7 @@ def _due(row: tuple[Any, ...], lease: datetime) -> Due:
         proofs=proofs,
         refreshable=refreshable,
         unproven=unproven,
+        drill=drill,
         secret=_secret(row),
     )
 

@@ -6,7 +6,16 @@ from datetime import datetime, timedelta
 
 from django.db.models import QuerySet
 
-from bindings.models import Authorization, Check, Ending, HealthDay, Mail, Repository, Telling
+from bindings.models import (
+    Authorization,
+    Check,
+    Drill,
+    Ending,
+    HealthDay,
+    Mail,
+    Repository,
+    Telling,
+)
 from portal.ground import rls
 from portal.tenants.models import Reply
 
@@ -16,6 +25,7 @@ FORGOTTEN = timedelta(days=30)
 ATTEMPTS = timedelta(days=30)
 RECEIPTS = timedelta(days=30)
 TOLD = timedelta(days=90)
+DRILLS = timedelta(days=400)
 BATCH = 1000
 
 
@@ -32,6 +42,7 @@ def purge(now: datetime, *, dry_run: bool = False) -> dict[str, int]:
         "notices told": Telling.objects.filter(created_at__lt=now - TOLD),
         "mails": Mail.objects.filter(created_at__lt=now - TOLD),
         "repositories": Repository.objects.filter(seen_at__lt=now - FORGOTTEN),
+        "drills": Drill.objects.filter(ended_at__lt=now - DRILLS),
         "replies": Reply.objects.filter(until__lt=now),
     }
     return {name: _remove(rows, dry_run=dry_run) for name, rows in old.items()}
