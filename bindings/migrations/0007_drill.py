@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('bindings', '0006_telling'),
-        ('tenants', '0006_telling'),
+        ('tenants', '0002_security'),
     ]
 
     operations = [

@@ -163,23 +163,27 @@ class _Sweep:
             if not asked:
                 yield None
                 continue
-            rows = claim.claim(asked, now=self.clock())
-            self.lanes.took(rows, asked)
-            self.leased.update((row.binding_id, row) for row in rows)
-            for row in rows:
-                if row.drill:
-                    self._rehearse(row)
-                elif isinstance(row.secret, Undecryptable):
-                    self._shut(row, row.secret)
-                elif row.waits_for_refresh(self.clock()):
-                    self._postpone(row)
-                elif row.host_id in self.lanes.closed or self._over():
-                    self.lanes.done(row.host_id)  # its lease is handed back at the end
-                else:
-                    self.result.asked += 1
-                    yield row, row.secret
+            yield from self._claimed(asked)
             while self.lanes.busy() and not self.lanes.places(self._left()):
                 yield None
+
+    def _claimed(self, asked: dict[UUID, int]) -> Iterator[Question]:
+        """Lease so many, and settle at once what needs no answer of a host."""
+        rows = claim.claim(asked, now=self.clock())
+        self.lanes.took(rows, asked)
+        self.leased.update((row.binding_id, row) for row in rows)
+        for row in rows:
+            if row.drill:
+                self._rehearse(row)
+            elif isinstance(row.secret, Undecryptable):
+                self._shut(row, row.secret)
+            elif row.waits_for_refresh(self.clock()):
+                self._postpone(row)
+            elif row.host_id in self.lanes.closed or self._over():
+                self.lanes.done(row.host_id)  # its lease is handed back at the end
+            else:
+                self.result.asked += 1
+                yield row, row.secret
 
     def _granted(self, wanted: dict[UUID, int]) -> dict[UUID, int]:
         """So many of the places as the hosts' budgets have left. While there are none, and nobody
