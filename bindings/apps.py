@@ -13,10 +13,10 @@ class BindingsConfig(AppConfig):
         from bindings.services.browse import people
         from bindings.services.custody import refresh, sealed
         from bindings.services.keep import renewed
-        from portal.ground import refusals, strongbox
+        from portal.ground import refusals, sealing
         from portal.tenants.services import members
 
         refusals.speak_with(problems.speak)
         refresh.judge_with(renewed.take)
-        strongbox.lock_with(sealed.seal_shortly, sealed.unseal_shortly)
+        sealing.seal_with(sealed.seal_for, sealed.unseal_for)
         members.when_left(people.flag)

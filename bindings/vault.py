@@ -24,11 +24,13 @@ from django.core.signing import BadSignature
 from django_cryptography.core.signing import FernetSigner
 from django_cryptography.utils.crypto import FernetBytes, InvalidToken
 
+from portal.ground.sealing import DoesNotOpen
+
 VERSION = 1
 _KEY_BYTES = 32
 
 
-class Undecryptable(Exception):
+class Undecryptable(DoesNotOpen):
     """A sealed value does not open. `key_id` names the key it asks for; `missing`: that key is not
     in the ring, so nothing is wrong with the value itself."""
 

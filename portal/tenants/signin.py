@@ -6,12 +6,16 @@ the settings, `SecondStep` is a middleware, `guard` is put on the admin in `port
 
 from __future__ import annotations
 
+import base64
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, TypeVar, cast
 from urllib.parse import urlencode
+from uuid import UUID
 
+import structlog
 from allauth.account import app_settings
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.decorators import secure_admin_login
@@ -31,12 +35,17 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from portal.ground import choices, turns
+from portal.ground import choices, sealing, turns
 from portal.ground.middleware import Next
 from portal.tenants import access
 from portal.tenants.access import Actor
 from portal.tenants.models import Membership, Role, User
 
+log = structlog.get_logger(__name__)
+
+FACTOR = "factor.seed"
+_ANY_ROW = UUID(int=0)
+_SEEDS = frozenset({"secret", "seed"})  # of a code app, of recovery codes
 V = TypeVar("V", bound=Callable[..., HttpResponseBase])
 
 _SEEN_AT = "second_step_seen_at"  # session key, Unix seconds
@@ -87,6 +96,46 @@ class SecondStepAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth shi
         **DefaultMFAAdapter.error_messages,
         "incorrect_code": _("That code is not right. Codes change every 30 seconds."),
     }
+
+    def encrypt(self, text: str) -> str:
+        """Seeds at rest are sealed. allauth does not say whose, so they are tied to their field
+        and not to a row."""
+        return base64.b64encode(sealing.seal(text, FACTOR, _ANY_ROW)).decode()
+
+    def decrypt(self, encrypted_text: str) -> str:
+        """One that does not open becomes a seed nobody knows: every code is wrong, and the person
+        comes in by another factor; an empty one would make codes that anybody can compute."""
+        try:
+            return sealing.unseal(base64.b64decode(encrypted_text), FACTOR, _ANY_ROW)
+        except (sealing.DoesNotOpen, ValueError) as shut:
+            log.error("the seed of a second step does not open", reason=type(shut).__name__)
+            return base64.b32encode(secrets.token_bytes(20)).decode()
+
+
+def sealed_seeds() -> list[bytes]:
+    """The ciphertexts of all second steps, for counting them by key."""
+    rows = Authenticator.objects.exclude(type=Authenticator.Type.WEBAUTHN)
+    return [
+        base64.b64decode(data[name])
+        for data in rows.values_list("data", flat=True)
+        for name in _SEEDS
+        if name in data
+    ]
+
+
+def reseal_seeds(again: Callable[[bytes], bytes | None]) -> int:
+    """Seal the seeds anew where `again` gives another ciphertext; how many. One that was changed
+    meanwhile is sealed with the active key already."""
+    moved = 0
+    for row in Authenticator.objects.exclude(type=Authenticator.Type.WEBAUTHN).iterator():
+        fresh = dict(row.data)
+        for name in _SEEDS & fresh.keys():
+            sealed = again(base64.b64decode(fresh[name]))
+            fresh[name] = base64.b64encode(sealed).decode() if sealed else fresh[name]
+        if fresh != row.data:
+            same = Authenticator.objects.filter(pk=row.pk, data=row.data)
+            moved += same.update(data=fresh)
+    return moved
 
 
 class SecondStep:

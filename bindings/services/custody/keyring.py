@@ -14,6 +14,7 @@ from bindings.models import CodeHost, Credential, PlatformAccount
 from bindings.services.custody.sealed import ACCESS, CLIENT, PLATFORM, REFRESH
 from bindings.vault import Sealed, Undecryptable
 from portal.ground import rls
+from portal.tenants import signin
 
 _FIELDS = {
     "access": ACCESS,
@@ -69,6 +70,7 @@ def rows_by_key() -> dict[str, int]:
         found.update(host.client_secret.key_id for host in hosts)
         accounts = PlatformAccount.objects.exclude(secret=None)
         found.update(accounts.values_list("key_id", flat=True))
+    found.update(Sealed(seed).key_id for seed in signin.sealed_seeds())
     return dict(found)
 
 
@@ -87,6 +89,7 @@ def reseal(*, size: int = 500) -> Iterator[Batch]:
             yield batch
     yield from _hosts()
     yield from _accounts()
+    yield from _seeds()
 
 
 def _credentials(size: int) -> Iterator[Batch]:
@@ -158,5 +161,25 @@ def _accounts() -> Iterator[Batch]:
             account.key_id = active
             account.save(update_fields=["secret", "key_id"])
             moved += 1
+    if moved or closed:
+        yield Batch(moved, closed)
+
+
+def _seeds() -> Iterator[Batch]:
+    """Second steps: each by itself, compared with what was read."""
+    closed = 0
+
+    def again(ciphertext: bytes) -> bytes | None:
+        nonlocal closed
+        if Sealed(ciphertext).key_id == vault.ring().active:
+            return None
+        try:
+            moved = _again(Sealed(ciphertext), signin.FACTOR, _NONE)
+        except Undecryptable:
+            closed += 1
+            return None
+        return moved.ciphertext if moved else None
+
+    moved = signin.reseal_seeds(again)
     if moved or closed:
         yield Batch(moved, closed)

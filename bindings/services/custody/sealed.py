@@ -26,17 +26,17 @@ __all__ = [
     "put_client_secret",
     "put_platform_secret",
     "renew",
+    "seal_for",
     "seal_pair",
-    "seal_shortly",
     "secret_of",
     "spent_before",
+    "unseal_for",
     "unseal_pair",
-    "unseal_shortly",
 ]
 
 ACCESS, REFRESH, CLIENT = "credential.access", "credential.refresh", "codehost.client_secret"
 PLATFORM = "platformaccount.secret"
-STRONGBOX, SPOOL = "strongbox.secret", "spool.pair"
+SPOOL = "spool.pair"
 
 
 def _seal(text: str, field: str, row: UUID) -> Sealed | None:
@@ -150,14 +150,14 @@ def platform_secret(account: PlatformAccount) -> str:
     return _open(account.secret, PLATFORM, account.pk)
 
 
-def seal_shortly(secret: str, key: UUID) -> bytes:
-    """A one-time secret as it may lie in Redis for minutes (`portal.ground.strongbox`)."""
-    return vault.seal(secret, vault.place(STRONGBOX, key)).ciphertext
+def seal_for(text: str, field: str, row: UUID) -> bytes:
+    """Ciphertext for those who stand below the vault (`portal.ground.sealing`)."""
+    return vault.seal(text, vault.place(field, row)).ciphertext
 
 
-def unseal_shortly(ciphertext: bytes, key: UUID) -> str:
-    """What `seal_shortly` has sealed. Raises Undecryptable."""
-    return vault.open_sealed(Sealed(ciphertext), vault.place(STRONGBOX, key))
+def unseal_for(ciphertext: bytes, field: str, row: UUID) -> str:
+    """What `seal_for` has sealed. Raises Undecryptable."""
+    return vault.open_sealed(Sealed(ciphertext), vault.place(field, row))
 
 
 def seal_pair(pair: str, row: UUID) -> bytes:
