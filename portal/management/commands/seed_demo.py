@@ -209,7 +209,8 @@ def _first_binding(sandbox: dict[str, Any]) -> None:
     actor = _owner("acme")
     instance = access.get_instance(actor, INSTANCES["acme"][1], "bindings:write")
     with rls.tenant(instance.tenant_id):
-        if Binding.objects.of(instance.tenant_id).filter(instance=instance).exists():
+        bound = Binding.objects.of(instance.tenant_id).filter(instance=instance)
+        if bound.filter(provider="gitlab").exists():
             return
     ask = TokenAsk(provider="gitlab", token=secret, base_url=site["base_url"])
     token.bind(actor=actor, instance=instance, ask=ask)
