@@ -149,4 +149,5 @@ def _ask(provider: str, form: TokenForm) -> TokenAsk:
         clone_username=given.get("clone_username") or "",
         expires_on=given.get("expires_on"),
         mode="manual" if given.get("manual") else "full",
+        auto_rotate=bool(given.get("auto_rotate")),
     )

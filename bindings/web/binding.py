@@ -138,6 +138,7 @@ def head(request: Request, binding: Binding, now: datetime) -> dict[str, Any]:
         "locked": binding.kind == Kind.PLATFORM,
         "may_check": actor.may(shown.CHECK) and binding.status != "pending",
         "may_unbind": shown.may_unbind(actor, binding),
+        "can_rotate": shown.can_rotate(actor, binding),
         "can_replace": binding.kind == Kind.TOKEN and actor.may(shown.WRITE),
         "now": now,
     }

@@ -16,6 +16,7 @@ _SENTENCES = {
     "binding.bound": gettext_lazy("%(who)s bound %(account)s on %(platform)s"),
     "binding.unbound": gettext_lazy("%(who)s unbound %(account)s from %(platform)s"),
     "binding.replaced": gettext_lazy("%(who)s renewed %(account)s on %(platform)s"),
+    "binding.rotated": gettext_lazy("%(account)s on %(platform)s got a new token"),
     "binding.changed": gettext_lazy("%(who)s changed the settings of a binding"),
     "binding.expiring": gettext_lazy("%(platform)s: %(account)s ends in %(days)s days or less"),
     "binding.expired": gettext_lazy("%(platform)s: %(account)s has ended"),

@@ -12,6 +12,7 @@ from bindings.web import (
     expiry,
     help,
     instances,
+    rotate,
     sources,
     unbind,
 )
@@ -40,6 +41,7 @@ urlpatterns = [
     path(f"{_BINDING}check/", binding.check, name="check"),
     path(f"{_BINDING}later/", sources.later, name="later"),
     path(f"{_BINDING}replace/", credential.replace, name="replace"),
+    path(f"{_BINDING}rotate/", rotate.page, name="rotate"),
     path(f"{_BINDING}end/", credential.end_date, name="end_date"),
     path(f"{_BINDING}unbind/", unbind.page, name="unbind"),
     path(f"{_BINDING}receipt/", unbind.receipt, name="receipt"),

@@ -60,6 +60,7 @@ PAGES = {
     f"{B}check/": (NOT_HERE, "302 302 403 404 302 302 302"),
     f"{B}later/": (NOT_HERE, "302 302 302 404 302 302 302"),
     f"{B}replace/": (ADMINS, MISFILLED),
+    f"{B}rotate/": (ADMINS, MISFILLED),
     f"{B}end/": (ADMINS, MISFILLED),
     # Nothing uses it, so no name has to be typed: it ends with alice's.
     f"{B}unbind/": (ADMINS, "302 403 403 404 302 302 302"),
