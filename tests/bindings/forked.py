@@ -60,6 +60,7 @@ def _claim_and_freeze(tenant: UUID, binding: UUID, seconds: float) -> str:
 
 
 _WORK = {
+    "rest": time.sleep,
     "once": _once,
     "upkeep": _upkeep,
     "claim and wait": _claim_and_wait,

@@ -91,7 +91,9 @@ def test_an_answer_that_is_lost_is_said_to_be(
     assert gitlab.asked(ROTATE) == 1
 
 
-def test_a_refused_pair_cannot_be_renewed(near: Sandbox, alice: Somebody, instance: Instance) -> None:
+def test_a_refused_pair_cannot_be_renewed(
+    near: Sandbox, alice: Somebody, instance: Instance
+) -> None:
     binding = pair(near, "gitee", instance, due=False)
     near.fault("gitee", "token_error", TOKEN_PATH["gitee"], value="invalid_grant")
     answer = rotate(alice.api(), binding)

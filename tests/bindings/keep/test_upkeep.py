@@ -67,7 +67,7 @@ def test_a_personal_token_is_rotated_a_month_ahead_or_in_its_last_quarter() -> N
         assert due is not None
         return end - due
 
-    assert left(365) == timedelta(days=30)
+    assert left(365) == timedelta(days=31)
     assert left(20) == timedelta(days=6)
     assert renewal.rotate_due(NOW, Expiry(), NOW) is None
     past = Expiry(NOW + timedelta(days=2), EXACT)
