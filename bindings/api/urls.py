@@ -16,6 +16,7 @@ from bindings.api import (
     problems,
     providers,
     repositories,
+    rotations,
     sources,
 )
 from portal.ground.rest import docs
@@ -41,6 +42,7 @@ V1 = [
     path("bindings/<str:binding>/receipt", endings.Receipt.as_view()),
     path("bindings/<str:binding>/credential", credentials.Credential.as_view()),
     path("bindings/<str:binding>/rollbacks", credentials.Rollbacks.as_view()),
+    path("bindings/<str:binding>/rotations", rotations.Rotations.as_view()),
     path("bindings/<str:binding>/checks", checks.Checks.as_view()),
     path("bindings/<str:binding>/checks/<str:check>", checks.OneCheck.as_view()),
     path("bindings/<str:binding>/repositories", repositories.Repositories.as_view()),

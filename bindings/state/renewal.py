@@ -21,8 +21,8 @@ JITTER = 0.1
 GIVE_UP = timedelta(days=4)
 """Failing for as long, it is not tried again by itself (G7)."""
 
-ROTATE_AHEAD = timedelta(days=30)
-"""A personal token that renews itself does so before anybody is warned of its end."""
+ROTATE_AHEAD = timedelta(days=31)
+"""A personal token that renews itself does so before anybody is warned of its end, at 30 days."""
 
 
 def refresh_due(
@@ -45,7 +45,7 @@ def rotate_due(
     life. None without a date the platform has told."""
     if end.at is None or end.quality is not Quality.EXACT:
         return None
-    month = end.at - ROTATE_AHEAD + timedelta(days=1) * rng()
+    month = end.at - ROTATE_AHEAD - timedelta(days=1) * rng()
     return max(month, _ahead(issued, end.at, rng), now)
 
 

@@ -134,6 +134,7 @@ def head(request: Request, binding: Binding, now: datetime) -> dict[str, Any]:
         "may_unbind": shown.may_unbind(actor, binding),
         "may_switch": shown.may_switch(actor, binding),
         "person": binding.kind != Kind.PLATFORM and not binding.robot,
+        "can_rotate": shown.can_rotate(actor, binding),
         "can_replace": binding.kind == Kind.TOKEN and actor.may(shown.WRITE),
         "may_drill": actor.may(shown.WRITE) and drills.on_sandbox(binding.host),
         "drill": shown.drill(binding),

@@ -20,6 +20,7 @@ _SENTENCES = {
     "binding.orphaned": gettext_lazy("The person who bound %(account)s on %(platform)s has left"),
     "authorization.created": gettext_lazy("%(who)s made a hand-off link to %(platform)s"),
     "authorization.cancelled": gettext_lazy("%(who)s withdrew a hand-off link to %(platform)s"),
+    "binding.rotated": gettext_lazy("%(account)s on %(platform)s got a new token"),
     "binding.changed": gettext_lazy("%(who)s changed the settings of a binding"),
     "binding.expiring": gettext_lazy("%(platform)s: %(account)s ends in %(days)s days or less"),
     "binding.expired": gettext_lazy("%(platform)s: %(account)s has ended"),

@@ -72,6 +72,9 @@ class InstanceForm(forms.Form):
         field.choices = [(region, region) for region in settings.MOORING_REGIONS]
 
 
+_REPLACED = _("%(platform)s replaces the token. A copy you keep elsewhere stops working.")
+
+
 class Address(forms.CharField):
     """The address of a server; left empty it means the platform's own."""
 
@@ -110,17 +113,23 @@ class TokenForm(forms.Form):
     token = Secret(label=_("Personal access token"))
     expires_on = EndDate()
     manual = forms.BooleanField(label=_("For manual builds only"), required=False)
+    auto_rotate = forms.BooleanField(
+        label=_("Renew this token for me before it ends"), required=False
+    )
 
     def __init__(self, data: QueryDict | None = None, *, spec: Spec) -> None:
         super().__init__(data, initial={"base_url": spec.default_address})
         self.spec = spec
         self.organizations: Sequence[str] = ()
-        for name in set(self.fields) - {*spec.asks, "manual"}:
+        further = {"manual", "auto_rotate"} if "rotate" in spec.capabilities else {"manual"}
+        for name in set(self.fields) - {*spec.asks, *further}:
             del self.fields[name]
         self.order_fields(spec.asks)
         for name, field in self.fields.items():
             field.error_messages["required"] = refusals.words("X-FORM-01", {}).detail
             field.required = name in spec.requires
+            if name == "auto_rotate":
+                field.help_text = _REPLACED % {"platform": spec.label}
             field.help_text = str(guides.FIELDS.get((spec.slug, name), field.help_text))
         if "base_url" in self.fields:
             example = guides.PLACEHOLDERS.get(spec.slug)

@@ -13,7 +13,7 @@ from bindings.models import Binding, Check, facts
 from bindings.models.bindings import Kind
 from bindings.services.browse import people
 from bindings.services.browse.specs import spec_of
-from bindings.services.keep import drills, steps
+from bindings.services.keep import drills, renewing, steps
 from bindings.services.keep.rehearsal import SCENARIOS, Scenario
 from portal.ground import refusals
 from portal.templatetags import words
@@ -72,6 +72,12 @@ def mend_url(actor: Actor, binding: Binding) -> str:
         again = reverse("bind", args=_source(actor, binding))
         return f"{again}?reconnect={binding.public_id}"
     return reverse("replace", args=[tenant_of(actor).slug, binding.public_id])
+
+
+def can_rotate(actor: Actor, binding: Binding) -> bool:
+    """Whether the platform can make a successor of its token, and this person may ask for one."""
+    works = state.Status(binding.status) in state.USABLE and not binding.suspicion
+    return works and renewing.can_renew(binding) and actor.may(WRITE)
 
 
 def end_of(binding: Binding, now: datetime) -> words.End:

@@ -129,6 +129,7 @@ def ask_of(
         clone_username=given.get("clone_username") or "",
         expires_on=given.get("expires_on"),
         mode="manual" if given.get("manual") else mode,
+        auto_rotate=bool(given.get("auto_rotate")),
     )
 
 

@@ -72,6 +72,7 @@ PAGES = {
     f"{B}check/": (NOT_HERE, "302 302 403 404 302 302 302"),
     f"{B}later/": (NOT_HERE, "302 302 302 404 302 302 302"),
     f"{B}replace/": (ADMINS, MISFILLED),
+    f"{B}rotate/": (ADMINS, MISFILLED),
     f"{B}end/": (ADMINS, MISFILLED),
     f"{B}back/": (NOT_HERE, "302 403 403 404 302 302 302"),
     f"{B}switch/": (ADMINS, MISFILLED),

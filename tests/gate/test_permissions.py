@@ -37,6 +37,8 @@ ROWS = [
     Row("GET", "bindings/<ended>/receipt", "200 200 200 404 401 200 200"),
     Row("PUT", f"{B}/credential", "412 403 403 404 401 403 412", EMPTY, STALE),
     Row("POST", f"{B}/rollbacks", "422 403 403 404 401 403 422", ODD),
+    # Paused, so that no code host is asked.
+    Row("POST", f"{B}/rotations", "409 403 403 404 401 403 409", EMPTY),
     Row("GET", f"{B}/checks", "200 200 200 404 401 200 200"),
     Row("POST", f"{B}/checks", "422 422 403 404 401 403 422", ODD),
     Row("GET", f"{B}/checks/<check>", "200 200 200 404 401 200 200"),

@@ -22,7 +22,7 @@ from portal.ground.refusals import Refusal
 from portal.tenants.access import Actor
 from portal.tenants.models import Instance, Tenant
 from providers.catalogue import REGISTRY
-from providers.types import Credential, Method
+from providers.types import Can, Credential, Method
 
 LONGEST_END = timedelta(days=3660)
 # What is stored and shown as it was typed: a token pasted into the wrong field must not be.
@@ -43,6 +43,7 @@ class TokenAsk:
     mode: str = "full"
     organization: str = ""
     clone_username: str = ""
+    auto_rotate: bool = False  # the owner's consent, where the platform can
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,7 @@ def _proven(
         mode=ask.mode,
         labels=labels,
         stated_by=stated_by,
+        auto_rotate=ask.auto_rotate and Can.ROTATE in REGISTRY[ask.provider].spec.capabilities,
     )
     return Made(proven, tested.hints)
 

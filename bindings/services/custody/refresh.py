@@ -70,7 +70,8 @@ class Outcome:
 
 
 class TooLate(Unreachable):
-    """Nothing was sent: the time in which the request had to end was over."""
+    """Nothing was sent: the time in which the request had to end was over. Nobody's fault but
+    ours, so nothing is judged by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,9 @@ def rotation_end(now: datetime) -> date:
 
 def settle(mine: Claim, answer: Answer, *, now: datetime) -> Outcome:
     """Store what came of a request, and only then tell. Main thread, outside any transaction."""
+    if isinstance(answer, TooLate):
+        storing.later(mine, at=now, now=now)
+        return Outcome(mine, Result.FAILED, now, Unreachable(answer.reason))
     if isinstance(answer, ProviderError):
         outcome = _failed(mine, answer, now)
     elif isinstance(answer, Unspent):
@@ -177,7 +181,7 @@ def _failed(mine: Claim, error: ProviderError, now: datetime) -> Outcome:
 def is_doubtful(error: ProviderError) -> bool:
     """May the host have spent the token although we have no usable answer?"""
     if isinstance(error, Unreachable):
-        return error.reason not in _NEVER_SENT and not isinstance(error, TooLate)
+        return error.reason not in _NEVER_SENT
     if isinstance(error, BadAnswer):
         return error.reason not in _SAYS_ALL
     return False

@@ -46,7 +46,12 @@ def waiting() -> Iterator[tuple[str, dict[str, Any]]]:
     """(name, document) of what was kept, oldest first. Files of others are left alone."""
     with suppress(OSError):
         for path in sorted(_folder().glob(f"*{_ENDING}"), key=_age):
-            yield path.name.removesuffix(_ENDING), json.loads(path.read_bytes())
+            try:
+                document = json.loads(path.read_bytes())
+            except ValueError:
+                log.error("a file of the spool cannot be read; it is left there", name=path.name)
+                continue
+            yield path.name.removesuffix(_ENDING), document
 
 
 def _folder() -> Path:

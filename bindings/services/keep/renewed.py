@@ -16,7 +16,7 @@ from bindings import state
 from bindings.models import Binding, Credential, Renewal, Schedule, facts
 from bindings.services.custody.intents import Claim
 from bindings.services.custody.refresh import Outcome, Result
-from bindings.services.keep import ladder, weather
+from bindings.services.keep import checks, ladder, weather
 from bindings.services.keep.guard import Guard
 from bindings.services.keep.verdict import Said, context_of, judge, said
 from bindings.services.tell import outbox
@@ -61,6 +61,8 @@ def _renewed(outcome: Outcome) -> None:
                 at=outcome.at,
                 generation=mine.generation + 1,
             )
+    if mine.purpose == Renewal.ROTATE:
+        checks.verify(binding=row)
     if mine.host.weather != "ok" or mine.host.failures:
         weather.answered(mine.host, outcome.at)
 

@@ -18,6 +18,7 @@ from portal.ground import rls
 from portal.ground.refusals import NotYours, Refusal
 from portal.tenants.access import Actor
 from providers.catalogue import REGISTRY
+from providers.errors import TokenRejected
 from providers.types import Can
 
 LONGEST = timedelta(days=3660)
@@ -110,6 +111,8 @@ def _renewed(seen: _Seen, until: date | None, by: Mapping[str, str]) -> None:
         return
     if isinstance(found, Left) or found.result is Result.DOUBT:
         raise Refusal(f"{_prefix(seen)}-ROT-02")
+    if isinstance(found.error, TokenRejected):
+        raise Refusal(f"{_prefix(seen)}-ROT-01")
     if found.error is not None:
         login = seen.binding.account_login
         raise problems.refusal(found.error, prefix=_prefix(seen), login=login)

@@ -17,7 +17,7 @@ from bindings.services.keep.abilities import Abilities
 from bindings.services.keep.claim import Due
 from bindings.services.keep.verdict import Said
 from bindings.services.tell import outbox
-from bindings.state import Verdict, one_word
+from bindings.state import Note, Verdict, one_word
 from portal.ground import bulk, rls
 
 SLOW_MS = 3000
@@ -38,8 +38,9 @@ class Finding:
 
     @property
     def refused(self) -> bool:
-        """Did the host refuse the credential just now?"""
-        return self.verdict.facts.suspicion > self.verdict.was.suspicion
+        """Did the host refuse the credential just now, and only this one?"""
+        held = Note.HELD in self.verdict.notes
+        return not held and self.verdict.facts.suspicion > self.verdict.was.suspicion
 
     @property
     def accepted(self) -> bool:

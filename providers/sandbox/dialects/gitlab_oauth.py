@@ -89,7 +89,8 @@ def _issue(call: Call, app: App) -> Token:
     kind = call.request.fields.get("grant_type")
     if kind == "refresh_token":
         old = oauth.refreshable(call, app)
-        if call.request.fields.get("redirect_uri", old.redirect_uri) != old.redirect_uri:
+        known = old.redirect_uri  # none of a pair that no consent page issued
+        if known and call.request.fields.get("redirect_uri", known) != known:
             raise Refused("redirect")
         return oauth.successor(call.site, old, **_facts(call.site))
     if kind != "authorization_code":
