@@ -22,7 +22,7 @@ from bindings.oauth.provider import Returned, leave_for_host
 from bindings.oauth.returning import finish, start_again
 from bindings.services.bind import handoff
 from bindings.services.bind.handoff import Standing
-from bindings.services.browse.specs import LABELS
+from bindings.services.browse.specs import LABELS, consent_pages
 from portal.ground import refusals, turns
 from portal.ground.refusals import NotYours, Refusal
 
@@ -40,7 +40,8 @@ def page(request: HttpRequest, code: str, row: Authorization) -> HttpResponse:
         return HttpResponseRedirect(reverse("link_form", args=[code]))
     response = render(request, "sources/link.html", _shown(request, row, standing))
     if row.host is not None:
-        turns.forms_may_lead_to(response, [row.host.base_url])
+        pages = consent_pages(row.provider, row.host.base_url, row.host.options)
+        turns.forms_may_lead_to(response, pages)
     return response
 
 

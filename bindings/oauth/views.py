@@ -18,7 +18,7 @@ from bindings.oauth import handover
 from bindings.oauth.provider import StateRefused, leave_for_host, take_state
 from bindings.oauth.returning import finish, start_again
 from bindings.services.bind import handoff, links
-from bindings.services.browse.specs import LABELS
+from bindings.services.browse.specs import LABELS, consent_pages
 from portal.ground import rls, turns
 from portal.ground.refusals import NotYours, Refusal
 from portal.tenants import access
@@ -101,7 +101,8 @@ def _own(request: HttpRequest, code: str) -> HttpResponse:
         return leave_for_host(request, row, choose_account=False)
     shown = {"attempt": row, "state": links.state_of(row), "platform": LABELS[row.provider]}
     response = render(request, "sources/attempt.html", shown)
-    turns.forms_may_lead_to(response, [links.server_of(row).base_url])
+    host = links.server_of(row)
+    turns.forms_may_lead_to(response, consent_pages(row.provider, host.base_url, host.options))
     return response
 
 

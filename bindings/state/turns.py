@@ -145,11 +145,11 @@ def refreshed(
 def rotated(facts: Facts, end: Expiry, now: datetime, rng: Chance = random.random) -> Verdict:
     """A successor of a personal token is stored, and ends at `end`. Like a refresh, it mends
     neither a pause nor a missing right."""
-    fresh = replace(trusted(facts), generation=facts.generation + 1, end=end)
+    fresh = trusted(facts).but(generation=facts.generation + 1, end=end)
     if facts.status in _WELL:
-        status, why = replace(fresh, why=Why.NONE).by_date(now)
-        fresh = replace(fresh, status=status, why=why)
-    return turn(facts, replace(fresh, next_check_at=next_check(fresh, now, rng)), now)
+        status, why = fresh.but(why=Why.NONE).by_date(now)
+        fresh = fresh.but(status=status, why=why)
+    return turn(facts, fresh.but(next_check_at=next_check(fresh, now, rng)), now)
 
 
 def used(facts: Facts, now: datetime, rng: Chance = random.random) -> Verdict:

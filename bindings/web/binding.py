@@ -146,7 +146,7 @@ def head(request: Request, binding: Binding, now: datetime) -> dict[str, Any]:
 def _may_leave(response: HttpResponse, binding: Binding) -> HttpResponse:
     """Let its Reconnect lead to the platform's consent page."""
     if binding.kind == Kind.OAUTH:
-        turns.forms_may_lead_to(response, [binding.host.base_url])
+        turns.forms_may_lead_to(response, shown.consent_pages(binding.host))
     return response
 
 

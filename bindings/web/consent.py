@@ -19,7 +19,7 @@ from bindings.models import Authorization, Binding, Check, CodeHost
 from bindings.services.bind import grant, handoff, hosts, links
 from bindings.services.browse.guides import BEFORE_CONSENT
 from bindings.services.browse.specs import consent_of, consent_words
-from bindings.web import shown
+from bindings.web import markdown, shown
 from bindings.web.window import congratulate, frame
 from portal.ground import refusals, rls, turns
 from portal.ground.refusals import Refusal
@@ -38,13 +38,16 @@ def page(
     context = {
         **frame(instance, provider),
         "servers": servers,
-        "look_out": BEFORE_CONSENT.get(provider, ""),
+        "app": servers[0].options,
+        "look_out": [markdown.inline(str(line)) for line in BEFORE_CONSENT.get(provider, ())],
         "scopes": consent_words(provider, consent_of(servers[0])),
         "reconnect": reconnect,
         **_problem(failed, request.GET.get("problem", "")),
     }
     response = TemplateResponse(request, "sources/bind_oauth.html", context)
-    turns.forms_may_lead_to(response, [host.base_url for host in servers])
+    turns.forms_may_lead_to(
+        response, [page for host in servers for page in shown.consent_pages(host)]
+    )
     return response
 
 
@@ -63,7 +66,9 @@ def leave(request: Request, binding: Binding) -> HttpResponse:
         **_problem(failed, request.GET.get("problem", "")),
     }
     response = TemplateResponse(request, "sources/bind_oauth.html", context)
-    turns.forms_may_lead_to(response, [host.base_url for host in servers])
+    turns.forms_may_lead_to(
+        response, [page for host in servers for page in shown.consent_pages(host)]
+    )
     return response
 
 
@@ -100,7 +105,7 @@ def confirm(request: Request, tenant: str, name: str, provider: str) -> HttpResp
         "abilities": shown.abilities(waiting),
     }
     response = TemplateResponse(request, "sources/confirm.html", context)
-    turns.forms_may_lead_to(response, [waiting.host.base_url])
+    turns.forms_may_lead_to(response, shown.consent_pages(waiting.host))
     return response
 
 

@@ -58,7 +58,7 @@ def page(request: Request, tenant: str) -> HttpResponse:
     }
     response = TemplateResponse(request, "bindings/expiry.html", context)
     # Its Reconnect buttons lead there.
-    pages = {b.host.base_url for b in ending if b.kind == Kind.OAUTH}
+    pages = {page for b in ending if b.kind == Kind.OAUTH for page in shown.consent_pages(b.host)}
     turns.forms_may_lead_to(response, sorted(pages))
     return response
 

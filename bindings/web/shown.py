@@ -9,9 +9,9 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from bindings import expiry, problems, state
-from bindings.models import Binding, Check, facts
+from bindings.models import Binding, Check, CodeHost, facts
 from bindings.models.bindings import Kind
-from bindings.services.browse import people
+from bindings.services.browse import people, specs
 from bindings.services.browse.specs import spec_of
 from bindings.services.keep import drills, renewing, steps
 from bindings.services.keep.rehearsal import SCENARIOS, Scenario
@@ -78,6 +78,11 @@ def can_rotate(actor: Actor, binding: Binding) -> bool:
     """Whether the platform can make a successor of its token, and this person may ask for one."""
     works = state.Status(binding.status) in state.USABLE and not binding.suspicion
     return works and renewing.can_renew(binding) and actor.may(WRITE)
+
+
+def consent_pages(host: CodeHost) -> list[str]:
+    """Where the forms of a page may lead that begins a consent at this server."""
+    return specs.consent_pages(host.provider, host.base_url, host.options)
 
 
 def end_of(binding: Binding, now: datetime) -> words.End:

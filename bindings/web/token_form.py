@@ -17,7 +17,7 @@ from bindings.services.bind import hosts
 from bindings.services.bind.refuse import fix_url
 from bindings.services.bind.token import Tested, TokenAsk
 from bindings.services.browse import guides
-from bindings.services.browse.specs import LABELS, Spec, spec_of, token_page
+from bindings.services.browse.specs import LABELS, Spec, older_token_page, spec_of, token_page
 from bindings.services.keep.doctor import Examination, Hint
 from bindings.web import markdown, shown
 from bindings.web.forms import TokenForm
@@ -154,11 +154,22 @@ def judge(request: HttpRequest, desk: Desk) -> HttpResponse:
 def guide(provider: str, server: str, instance: Instance) -> dict[str, Any]:
     """How the token is made: the platform's page, filled in, and the steps by hand."""
     spec = spec_of(provider)
-    base = server or (spec.default_address if spec else "")
-    steps = guides.STEPS.get(provider, ())
+    base, name = server or (spec.default_address if spec else ""), f"mooring-{instance.name}"
     return {
-        "url": token_page(provider, base, f"mooring-{instance.name}") if base else "",
-        "steps": [[markdown.inline(str(line)) for line in step] for step in steps],
+        "url": token_page(provider, base, name) if base else "",
+        "older": older_token_page(provider, base, name) if base else "",
+        **by_hand(provider, name),
+    }
+
+
+def by_hand(provider: str, name: str) -> dict[str, Any]:
+    """The written steps, and the least the token needs; `name`: what it could be called."""
+    lines = [
+        [str(line).replace("{name}", name) for line in s] for s in guides.STEPS.get(provider, ())
+    ]
+    return {
+        "steps": [[markdown.inline(line) for line in step] for step in lines],
+        "needs": guides.NEEDS.get(provider, ()),
     }
 
 
@@ -199,7 +210,7 @@ def _notices(tested: Tested) -> dict[str, dict[str, str]]:
     """Field → what is said under it."""
     found = {_FIELDS.get(h.about, h.about): _notice(h) for h in tested.hints if h.about}
     owner = tested.examination.identity
-    if owner is not None and tested.examination.about != "username":
+    if owner is not None and owner.named and tested.examination.about != "username":
         name = f"{owner.login} ({owner.name})" if owner.name else owner.login
         text = _("Matches the owner of the token: %(name)s.") % {"name": name}
         found["username"] = {"text": text, "tone": "ok"}
@@ -210,7 +221,8 @@ def _taken_over(form: TokenForm, tested: Tested) -> dict[str, str]:
     """What the form shows from now on: the server part of a pasted link, the account's name."""
     change = {hint.about: hint.value for hint in tested.found.hints if hint.value}
     found = tested.examination.identity
-    if found is not None and "username" in form.fields and not form["username"].value():
+    asked = "username" in form.fields and not form["username"].value()
+    if found is not None and found.named and asked:
         change["username"] = found.login
     return change
 
