@@ -1,5 +1,6 @@
-"""The operators' admin of the product: bindings, checks, endings, code hosts, instances."""
+"""The operators' admin of the product: bindings, checks, endings, code hosts, cloud
+accounts, instances."""
 
-from bindings.admin import bindings, checks, hosts, tenancy
+from bindings.admin import bindings, checks, cloud, hosts, tenancy
 
-__all__ = ["bindings", "checks", "hosts", "tenancy"]
+__all__ = ["bindings", "checks", "cloud", "hosts", "tenancy"]

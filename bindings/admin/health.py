@@ -108,6 +108,9 @@ def _wanted(found: Figures, keys: Sequence[Key]) -> Iterator[Figure]:
     if found.held:
         url = f"{_list('codehost')}?held=1"
         yield Figure("Code hosts refuse many at once; verdicts wait for you", found.held, url)
+    if found.refused:
+        url = f"{_list('platformaccount')}?state=refused"
+        yield Figure("Cloud accounts are refused; enter new keys", found.refused, url)
     if missing:
         yield Figure("Rows need a key that is not in the ring", missing, reverse("operator_keys"))
     if shut:

@@ -75,8 +75,8 @@ class Providers(Endpoint):
         about="In a fixed order.",
     )
     def get(self, call: Call, found: None) -> Answer:
-        hosts = offers.of_tenant(tenant_of(call.actor))
-        return listed([_shape(slug, hosts.get(slug, [])) for slug in specs.ORDER])
+        hosts = _hosts(call)
+        return listed([_shape(slug, hosts[slug]) for slug in specs.ORDER])
 
 
 class OneProvider(Endpoint):
@@ -85,8 +85,13 @@ class OneProvider(Endpoint):
         slug = call.path["slug"]
         if slug not in specs.ORDER:
             raise NotYours
-        hosts = offers.of_tenant(tenant_of(call.actor))
-        return one(_shape(slug, hosts.get(slug, [])))
+        return one(_shape(slug, _hosts(call)[slug]))
+
+
+def _hosts(call: Call) -> dict[str, list[CodeHost]]:
+    tenant = tenant_of(call.actor)
+    known = offers.of_tenant(tenant)
+    return {slug: offers.with_account(tenant, slug, known.get(slug, [])) for slug in specs.ORDER}
 
 
 def _shape(slug: str, hosts: list[CodeHost]) -> Provider:

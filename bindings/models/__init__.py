@@ -6,6 +6,7 @@ from bindings.models.credentials import Credential
 from bindings.models.endings import Ending
 from bindings.models.hosts import CodeHost, HostOffer
 from bindings.models.notices import Notice
+from bindings.models.platform import PlatformAccount
 from bindings.models.repositories import Repository
 from bindings.models.schedule import Check, HealthDay, Schedule
 
@@ -19,6 +20,7 @@ __all__ = [
     "HealthDay",
     "HostOffer",
     "Notice",
+    "PlatformAccount",
     "Repository",
     "Schedule",
 ]

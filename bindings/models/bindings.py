@@ -9,6 +9,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from bindings.models.hosts import CodeHost
+from bindings.models.platform import PlatformAccount
 from bindings.state import Reach, State, Status, one_word
 from portal.tenants.models import Instance, TenantModel, User
 from providers.types import Identity, Quality
@@ -39,6 +40,14 @@ class Binding(TenantModel):
     host = models.ForeignKey(CodeHost, models.PROTECT, db_constraint=False, related_name="bindings")
     provider = models.CharField(max_length=20)
     kind = models.CharField(max_length=10, choices=Kind.choices)
+    platform_account = models.ForeignKey(
+        PlatformAccount,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        db_constraint=False,
+        related_name="bindings",
+    )
     mode = models.CharField(max_length=10, choices=Mode.choices, default=Mode.FULL.value)
     labels = models.JSONField(default=dict, blank=True)
     auto_rotate = models.BooleanField(default=False)
@@ -114,6 +123,11 @@ class Binding(TenantModel):
                 | Q(quality="idle")
                 | Q(quality__in=["unknown", "never"], expires_at__isnull=True),
                 name="binding_date_has_quality",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind=Kind.PLATFORM.value, platform_account__isnull=False)
+                | Q(~Q(kind=Kind.PLATFORM.value), platform_account__isnull=True),
+                name="binding_platform_has_account",
             ),
         ]
         indexes: ClassVar[list[Any]] = [

@@ -266,7 +266,7 @@ def _rejected(
 ) -> str:
     if moment is Moment.CONSENT and error.reason == "grant":
         return "OAUTH-04"
-    if status is Status.REVOKED and error.reason != "suspended":
+    if status in (Status.REVOKED, Status.SUSPENDED) and error.reason != "suspended":
         return "TOK-10" if error.reason == "grant" else "TOK-08"
     if error.reason == "expired" and facts.get("date"):
         return "TOK-04"

@@ -28,7 +28,7 @@ from providers.errors import (
     TokenRejected,
     Unreachable,
 )
-from providers.types import Expiry, Inspection, Purpose, Quality
+from providers.types import Expiry, Inspection, Method, Purpose, Quality
 
 UNREACHABLE_AFTER = 3, timedelta(minutes=15)
 """Failures in a row, and the least time from the first to the last of them (G14)."""
@@ -159,17 +159,21 @@ def _refused(facts: Facts, error: TokenRejected, now: datetime, confirm_seconds:
     heard = reached(facts)
     if error.reason == "suspended":
         return _Step(heard.but(status=Status.SUSPENDED, why=Why.ACCOUNT_BLOCKED))
-    if facts.status in (Status.REVOKED, Status.EXPIRED):
+    if facts.condemned:
         return _Step(heard)
     if facts.refused_at is None:
         return _Step(heard.but(suspicion=facts.suspicion + 1, refused_at=now))
     if now - facts.refused_at < timedelta(seconds=confirm_seconds):
         return _Step(heard, frozenset({Note.TOO_EARLY}))
-    return _Step(_condemned(heard, error, now))
+    after = _condemned(heard, error, now)
+    ours = after.why is Why.PLATFORM_REFUSED
+    return _Step(after, frozenset({Note.OPERATOR_ALERT}) if ours else frozenset())
 
 
 def _condemned(facts: Facts, error: TokenRejected, now: datetime) -> Facts:
     facts = facts.but(suspicion=facts.suspicion + 1)
+    if facts.kind is Method.PLATFORM:  # nothing for the tenant to mend: the operator is told
+        return facts.but(status=Status.SUSPENDED, why=Why.PLATFORM_REFUSED)
     until = facts.access_until
     if error.reason == "grant" and until is not None and until > now:
         # The last access token still works; its end is now the binding's (`security.md` 4.7).
@@ -240,7 +244,7 @@ def _worse(was: Facts, facts: Facts, answer: Inspection | ProviderError) -> bool
     """Whether the mass guard has to hold this: any turn for the worse, and any refusal of a
     credential that is not dead already."""
     if isinstance(answer, TokenRejected):
-        return was.status not in (Status.REVOKED, Status.EXPIRED)
+        return not was.condemned
     return Verdict(facts, was).flips
 
 

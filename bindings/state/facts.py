@@ -19,6 +19,9 @@ EXPIRING = timedelta(days=30)
 """`active` becomes `expiring` this long before the end (`api.md` 2)."""
 DATED = frozenset({Quality.EXACT, Quality.STATED})
 NO_END = Expiry()
+BY_THE_PLATFORM = frozenset({Why.ACCOUNT_BLOCKED, Why.PLATFORM_REFUSED})
+"""Pauses that the platform caused, and so may lift."""
+_DEAD = frozenset({Status.REVOKED, Status.EXPIRED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +74,17 @@ class Facts:
 
     @property
     def called(self) -> bool:
-        """Whether checks call the platform at all. A blocked account is asked once a day; every
-        other pause, an unconfirmed account and a credential that does not open make no calls."""
+        """Whether checks call the platform at all. A blocked account and a cloud account that is
+        refused are asked once a day; every other pause, an unconfirmed account and a credential
+        that does not open make no calls."""
         if self.status is Status.SUSPENDED:
-            return self.why is Why.ACCOUNT_BLOCKED
+            return self.why in BY_THE_PLATFORM
         return self.status not in (Status.PENDING, Status.UNDECRYPTABLE)
+
+    @property
+    def condemned(self) -> bool:
+        """Has the platform refused this credential for good? One more refusal is no news."""
+        return self.status in _DEAD or self.why is Why.PLATFORM_REFUSED
 
     def by_date(self, now: datetime) -> tuple[Status, Why]:
         """What a credential that works is called today: only exact and stated ends count, and only

@@ -6,8 +6,8 @@ import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from bindings.state.facts import CONFIRM_SECONDS, DATED, SKEW, Facts
-from bindings.state.words import Status, Why
+from bindings.state.facts import BY_THE_PLATFORM, CONFIRM_SECONDS, DATED, SKEW, Facts
+from bindings.state.words import Status
 
 Chance = Callable[[], float]
 """Gives numbers from 0 to 1; a test hands in its own."""
@@ -38,7 +38,7 @@ def next_check(
         if facts.since is not None and now - facts.since >= ABANDONED:
             return None
         return now + _about(DAILY, rng)
-    if facts.why is Why.ACCOUNT_BLOCKED:
+    if facts.why in BY_THE_PLATFORM:
         return now + _about(DAILY, rng)
     if facts.reach_until is not None and facts.reach_until > now:
         # Never before the time the platform named, so this jitter only adds.

@@ -63,6 +63,7 @@ class Why(StrEnum):
     SCOPE = "scope"
     CLONE_USERNAME = "clone_username"
     ACCOUNT_BLOCKED = "account_blocked"
+    PLATFORM_REFUSED = "platform_refused"
     IDENTITY_CHANGED = "identity_changed"
     HOST_DISABLED = "host_disabled"
     TENANT_SUSPENDED = "tenant_suspended"

@@ -19,6 +19,7 @@ from django.db import connection, transaction
 log = logging.getLogger(__name__)
 
 _SCOPE = "_mooring_scope"
+_TURNS = 7  # keeps these locks apart from those of `only_one`
 
 
 class WrongScope(RuntimeError):
@@ -96,6 +97,13 @@ def only_one(name: str) -> Iterator[bool]:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [key])
 
 
+def in_turn(name: str) -> None:
+    """Wait until no other transaction is in the turn of this name; held until this one ends.
+    Needs an open transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_TURNS, _number(name)])
+
+
 def current() -> str | None:
     """The tenant's id, "fleet", or None outside any scope."""
     scope: str | None = getattr(connection, _SCOPE, None)
@@ -125,6 +133,11 @@ def _scope(name: str, role: str, tenant_setting: str) -> Iterator[None]:
         if inside_another:
             # SET LOCAL outlives a released savepoint; only a rollback to it undoes the setting.
             _become("none", "")
+
+
+def _number(name: str) -> int:
+    """A name as PostgreSQL's advisory locks want it: 32 bits, signed."""
+    return zlib.crc32(name.encode()) - (1 << 31)
 
 
 def _become(role: str, tenant_setting: str) -> None:

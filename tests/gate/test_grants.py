@@ -27,6 +27,7 @@ RIGHTS = {
     "tenants_reply": ("", "SIUD", "SD"),
     "bindings_codehost": ("", "SIU", "SIUD"),
     "bindings_hostoffer": ("", "S", "SIUD"),
+    "bindings_platformaccount": ("", "SIU", "Su"),
     "bindings_binding": ("", "SIU", "Su"),
     "bindings_credential": ("", "SIUD", "Su"),
     "bindings_schedule": ("", "SIUD", "SU"),

@@ -47,7 +47,9 @@ def is_offered(tenant: Tenant, provider: str) -> bool:
     kind = REGISTRY.get(provider)
     if kind is None:
         return False
-    return Can.TYPED_ADDRESS in kind.spec.capabilities or bool(offered(tenant, provider))
+    if Can.TYPED_ADDRESS in kind.spec.capabilities:
+        return True
+    return bool(offers.with_account(tenant, provider, offered(tenant, provider)))
 
 
 def check_offer(instance: Instance, provider: str) -> None:

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from bindings.models import Binding
 from bindings.models.bindings import Kind
+from bindings.services.bind import platform, unbind
 from portal.ground import rls
 from portal.ground.refusals import NotYours, Refusal
 from portal.tenants.access import Actor
@@ -31,7 +32,8 @@ def open_instance(
     display_name: str = "",
     labels: Mapping[str, str] | None = None,
 ) -> Instance:
-    """Make an instance. Raises Refusal: X-FORM-03 for name or region, X-NAME-01, X-LIMIT-01."""
+    """Make an instance, with the binding of the tenant's cloud account. Raises Refusal: X-FORM-03
+    for name or region, X-NAME-01, X-LIMIT-01."""
     tenant = actor.tenant
     if tenant is None:
         raise NotYours
@@ -39,6 +41,7 @@ def open_instance(
     if region not in settings.MOORING_REGIONS:
         raise Refusal("X-FORM-03", field="region", why=", ".join(settings.MOORING_REGIONS))
     with rls.tenant(tenant.pk):
+        platform.take_turn(tenant.pk)
         live = Instance.objects.of(tenant).filter(closed_at=None)
         if live.count() >= MOST:
             raise Refusal("X-LIMIT-01", n=MOST)
@@ -57,6 +60,7 @@ def open_instance(
                 "X-NAME-01", field="name", name=name, extra={"suggestion": other}
             ) from None
         _tell("instance.created", actor, instance)
+        platform.bind_new(actor=actor, instance=instance)
     return instance
 
 
@@ -81,7 +85,8 @@ def change_instance(*, actor: Actor, instance: Instance, changes: Mapping[str, A
 
 
 def close_instance(*, actor: Actor, instance: Instance) -> None:
-    """Close an instance that nothing is bound to. Raises Refusal X-INUSE-01."""
+    """Close an instance that nobody has bound anything to; what a cloud account brought along
+    ends with it. Raises Refusal X-INUSE-01."""
     now = timezone.now()
     with rls.tenant(instance.tenant_id):
         row = (
@@ -92,14 +97,12 @@ def close_instance(*, actor: Actor, instance: Instance) -> None:
         )
         if row is None:
             raise NotYours
-        bound = (
-            Binding.objects.of(row.tenant_id)
-            .filter(instance=row, unbound_at=None)
-            .exclude(kind=Kind.PLATFORM)
-            .count()
-        )
+        live = Binding.objects.of(row.tenant_id).filter(instance=row, unbound_at=None)
+        bound = live.exclude(kind=Kind.PLATFORM).count()
         if bound:
             raise Refusal("X-INUSE-01", n=bound)
+        for brought in live:
+            unbind.end_with_instance(actor=actor, binding=brought, now=now)
         row.closed_at = row.updated_at = now
         row.save(update_fields=["closed_at", "updated_at"])
         _tell("instance.deleted", actor, row)

@@ -13,7 +13,7 @@ from django.db import IntegrityError
 
 from bindings import expiry as ends
 from bindings import problems, state
-from bindings.models import Binding, Check, CodeHost, Credential, Schedule
+from bindings.models import Binding, Check, CodeHost, Credential, PlatformAccount, Schedule
 from bindings.models import facts as keep_facts
 from bindings.models.bindings import Kind, Mode
 from bindings.services.custody import sealed
@@ -42,6 +42,7 @@ class Proven:
     mode: str = Mode.FULL
     labels: Mapping[str, str] | None = None
     stated_by: str = ""
+    account: PlatformAccount | None = None  # of kind platform
 
     @property
     def inspection(self) -> Inspection:
@@ -125,7 +126,8 @@ def new_binding(
     Schedule.objects.create(
         binding=binding, host_id=proven.host.pk, next_check_at=due, checked_at=now
     )
-    keep_check(binding, proven.examination, cause="bind", now=now)
+    if proven.examination.steps:  # not climbed for an instance that a cloud account brings along
+        keep_check(binding, proven.examination, cause="bind", now=now)
     if pending_for is None:
         outbox.tell("binding.bound", binding=binding, actor=actor.event(), at=now)
     return binding
@@ -194,13 +196,14 @@ def _row(
         host=proven.host,
         provider=proven.host.provider,
         kind=proven.kind,
+        platform_account=proven.account,
         labels=dict(proven.labels or {}),
         status=state.Status.PENDING,
         status_since=now,
         reach_since=now,
         quality=Quality.UNKNOWN,
-        bound_by=actor.person,
-        bound_by_name=actor.name,
+        bound_by=None if proven.account else actor.person,
+        bound_by_name="" if proven.account else actor.name,
         bound_at=None if pending_for else now,
         confirm_until=now + pending_for if pending_for else None,
     )

@@ -87,6 +87,15 @@ def unbind(
     return ending
 
 
+def end_with_instance(*, actor: Actor, binding: Binding, now: datetime) -> Ending:
+    """End what the platform has bound to an instance that is closed. Needs an open scope; the
+    caller has proved the right to close it."""
+    ending = _begin(actor, store.lock(binding), revoke=False, now=now)
+    jobs.start(jobs.Job.END_BINDINGS)
+    outbox.tell("binding.unbound", binding=ending.binding, actor=actor.event(), at=now, reason=None)
+    return ending
+
+
 def receipt(ending: Ending) -> dict[str, Any]:
     """What was done, what is still to do, and what is left to a person. Needs a scope."""
     binding, began = ending.binding, ending.give_up_at - CLEAN_FOR

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Q
 
-from bindings.models import CodeHost
+from bindings.models import CodeHost, PlatformAccount
 from bindings.services.browse import specs
 from portal.ground import rls
 from portal.tenants.models import Tenant
@@ -28,14 +28,25 @@ def of_tenant(tenant: Tenant) -> dict[str, list[CodeHost]]:
 
 
 def slugs(tenant: Tenant) -> set[str]:
-    """The providers this tenant can bind at all: those with a server, and those whose servers'
-    addresses are typed."""
+    """The providers people of this tenant can bind at all: those with a server, and those whose
+    servers' addresses are typed."""
     with_host = {slug for slug, hosts in of_tenant(tenant).items() if hosts}
     return {
         slug
         for slug in specs.ORDER
-        if specs.spec_of(slug) and (slug in with_host or specs.takes_address(slug))
+        if specs.people_bind(slug) and (slug in with_host or specs.takes_address(slug))
     }
+
+
+def with_account(tenant: Tenant, provider: str, hosts: list[CodeHost]) -> list[CodeHost]:
+    """Of the servers of a provider those that can be used: all of them, but where the operator's
+    cloud account binds only those that it is at. Opens the tenant's scope."""
+    if not hosts or specs.people_bind(provider):
+        return hosts
+    with rls.tenant(tenant.pk):
+        live = PlatformAccount.objects.of(tenant).exclude(secret=None)
+        at = set(live.values_list("host_id", flat=True))
+    return [host for host in hosts if host.pk in at]
 
 
 def told(spec: Spec) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from uuid import UUID
 from django.db.models import Count
 
 from bindings import vault
-from bindings.models import CodeHost, Credential
-from bindings.services.custody.sealed import ACCESS, CLIENT, REFRESH
+from bindings.models import CodeHost, Credential, PlatformAccount
+from bindings.services.custody.sealed import ACCESS, CLIENT, PLATFORM, REFRESH
 from bindings.vault import Sealed, Undecryptable
 from portal.ground import rls
 
@@ -67,6 +67,8 @@ def rows_by_key() -> dict[str, int]:
         found = Counter(dict(counted.annotate(n=Count("pk")).order_by("key_id")))
         hosts = CodeHost.objects.exclude(client_secret=None).only("client_secret")
         found.update(host.client_secret.key_id for host in hosts)
+        accounts = PlatformAccount.objects.exclude(secret=None)
+        found.update(accounts.values_list("key_id", flat=True))
     return dict(found)
 
 
@@ -84,6 +86,7 @@ def reseal(*, size: int = 500) -> Iterator[Batch]:
             moved = moved or batch.moved > 0
             yield batch
     yield from _hosts()
+    yield from _accounts()
 
 
 def _credentials(size: int) -> Iterator[Batch]:
@@ -136,6 +139,24 @@ def _hosts() -> Iterator[Batch]:
                 closed += 1
                 continue
             host.save(update_fields=["client_secret"])
+            moved += 1
+    if moved or closed:
+        yield Batch(moved, closed)
+
+
+def _accounts() -> Iterator[Batch]:
+    """Tenants' cloud accounts: one for each at most, so one transaction."""
+    active, moved, closed = vault.ring().active, 0, 0
+    with rls.fleet("re-encrypt cloud accounts"):
+        rows = PlatformAccount.objects.select_for_update().exclude(secret=None)
+        for account in rows.exclude(key_id=active):
+            try:
+                account.secret = _again(account.secret, PLATFORM, account.pk)
+            except Undecryptable:
+                closed += 1
+                continue
+            account.key_id = active
+            account.save(update_fields=["secret", "key_id"])
             moved += 1
     if moved or closed:
         yield Batch(moved, closed)

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from bindings import vault
-from bindings.models import Binding, CodeHost, Credential
+from bindings.models import Binding, CodeHost, Credential, PlatformAccount
 from bindings.vault import Sealed, Undecryptable
 from providers.types import Credential as Secret
 from providers.types import Expiry, Method, Quality
@@ -16,8 +16,10 @@ __all__ = [
     "client_fingerprint",
     "client_secret",
     "open_access",
+    "platform_secret",
     "put",
     "put_client_secret",
+    "put_platform_secret",
     "seal_shortly",
     "secret_of",
     "unseal_shortly",
@@ -25,6 +27,7 @@ __all__ = [
 
 ACCESS, REFRESH, CLIENT = "credential.access", "credential.refresh", "codehost.client_secret"
 STRONGBOX = "strongbox.secret"
+PLATFORM = "platformaccount.secret"
 
 
 def _seal(text: str, field: str, row: UUID) -> Sealed | None:
@@ -72,6 +75,20 @@ def put_client_secret(host: CodeHost, secret: str, *, now: datetime) -> None:
     """Write the OAuth client's secret into the (unsaved) columns of a host."""
     host.client_secret = _seal(secret, CLIENT, host.pk)
     host.client_secret_set_at = now if secret else None
+
+
+def put_platform_secret(account: PlatformAccount, secret: str, *, now: datetime) -> None:
+    """Write the credential of a cloud account into its (unsaved) columns."""
+    account.secret = _seal(secret, PLATFORM, account.pk)
+    account.key_id = vault.ring().active
+    account.fingerprint = vault.fingerprint(secret)
+    account.entered_at = now
+
+
+def platform_secret(account: PlatformAccount) -> str:
+    """The opened credential of a cloud account, "" of one that was disconnected. Raises
+    Undecryptable."""
+    return _open(account.secret, PLATFORM, account.pk)
 
 
 def seal_shortly(secret: str, key: UUID) -> bytes:

@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 import structlog
 from django.core.cache import cache
 from django.db import DatabaseError, connection
-from django.db.models import Count, Min, Q, QuerySet
+from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet
 
-from bindings.models import Binding, CodeHost, Ending, Schedule
-from bindings.state import Reach, State, Status, one_word
+from bindings.models import Binding, CodeHost, Ending, PlatformAccount, Schedule
+from bindings.state import Reach, State, Status, Why, one_word
 from portal.ground import rls
 
 log = structlog.get_logger(__name__)
@@ -31,7 +31,8 @@ _WELL = frozenset({State.HEALTHY, State.EXPIRING, State.PENDING})
 @dataclass(frozen=True, slots=True)
 class Figures:
     """`platforms`: provider → state → live bindings. `oldest`: since when the oldest due check has
-    waited. `left`: endings that gave something up to a person. `at`: when all this was counted."""
+    waited. `left`: endings that gave something up to a person. `refused`: cloud accounts
+    that the platform does not accept. `at`: when all this was counted."""
 
     at: datetime
     platforms: Mapping[str, Mapping[State, int]]
@@ -43,6 +44,7 @@ class Figures:
     left: int = 0
     held: int = 0
     down: int = 0
+    refused: int = 0
     fresh: bool = field(default=True, compare=False)
 
     @property
@@ -90,7 +92,20 @@ def _count(now: datetime) -> Figures:
             left=left_to_people(now).count(),
             held=CodeHost.objects.filter(held_since__isnull=False).count(),
             down=CodeHost.objects.filter(weather="down").count(),
+            refused=refused_accounts().count(),
         )
+
+
+def refused_accounts() -> QuerySet[PlatformAccount]:
+    """The cloud accounts whose bindings are paused because the platform refuses them. Needs a
+    scope."""
+    paused = Binding.objects.filter(
+        platform_account=OuterRef("pk"),
+        unbound_at=None,
+        status=Status.SUSPENDED,
+        why=Why.PLATFORM_REFUSED,
+    )
+    return PlatformAccount.objects.filter(Exists(paused))
 
 
 def left_to_people(now: datetime) -> QuerySet[Ending]:

@@ -15,13 +15,12 @@ from bindings import problems, state
 from bindings.models import CodeHost
 from bindings.services.custody.door import rules_for
 from bindings.services.keep.guard import Guard
-from bindings.state import Facts, Reach, Status, Verdict, Why
+from bindings.state import Facts, Reach, Verdict, Why
 from providers.catalogue import REGISTRY
 from providers.errors import ProviderError, TokenRejected
 from providers.types import Inspection, Quality
 
 Words = Mapping[str, Any]
-_DEAD = frozenset({Status.REVOKED, Status.EXPIRED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ def judge(
 def _grave(verdict: Verdict, answer: Inspection | ProviderError, now: datetime) -> bool:
     """A turn for the worse, or the first step of one. That an exact end has come was known."""
     was = verdict.was
-    refused = isinstance(answer, TokenRejected) and was.called and was.status not in _DEAD
+    refused = isinstance(answer, TokenRejected) and was.called and not was.condemned
     came = was.end.quality is Quality.EXACT and was.end.at is not None and was.end.at <= now
     superseded = state.Note.SUPERSEDED in verdict.notes
     return (verdict.flips or refused) and not came and not superseded

@@ -1,4 +1,4 @@
-"""`manage.py seed_demo`: tenants, people, servers, a binding and tokens to try things with.
+"""`manage.py seed_demo`: tenants, people, servers, bindings and tokens to try things with.
 
 Safe to run again: what is there stays. `.local/demo.json` says what there is (`api.md` 9.3).
 """
@@ -15,8 +15,8 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from bindings.models import Binding, CodeHost
-from bindings.services.bind import instances, token
+from bindings.models import Binding, CodeHost, PlatformAccount
+from bindings.services.bind import instances, platform, token
 from bindings.services.bind.token import TokenAsk
 from bindings.services.custody import sealed
 from bindings.services.custody.door import door
@@ -40,6 +40,9 @@ OPERATOR = "operator@mooring.example"
 INSTANCES = {"acme": ("prod-registry", "staging-registry"), "globex": ("main-registry",)}
 TOKEN_NAME = "demo-all"  # noqa: S105 - a name
 ENDS_SOON = "ending"
+CLOUD = "cloud-account"
+_TOLD = ("name", "scopes", "expires_on", "token", "client_id")
+"""Of a token of the sandbox. `client_id` is the access key of a cloud account's pair."""
 
 
 class Command(BaseCommand):
@@ -59,6 +62,7 @@ class Command(BaseCommand):
         _operator()
         known = _known(LOCAL / "demo.json")
         made = [_service_token(slug, known) for slug in TENANTS]
+        _cloud_account(sandbox)
         _instances()
         _first_binding(sandbox)
         _write(LOCAL / "demo.json", people, made, sandbox)
@@ -89,9 +93,7 @@ def _hosts(sandbox: dict[str, Any]) -> None:
                 continue
             label = f"{REGISTRY[slug].spec.label} sandbox"
             host = _host(slug, f"{slug}-sandbox", label, site["base_url"])
-            oauth = Method.OAUTH in REGISTRY[slug].spec.methods
-            only = Method.TOKEN not in REGISTRY[slug].spec.methods
-            if oauth and only and site["apps"]:
+            if Method.OAUTH in REGISTRY[slug].spec.methods and site["apps"]:
                 app = site["apps"][0]
                 host.client_id = app["client_id"]
                 sealed.put_client_secret(host, app["client_secret"], now=now)
@@ -181,6 +183,23 @@ def _instances() -> None:
                     raise
 
 
+def _cloud_account(sandbox: dict[str, Any]) -> None:
+    """acme's, so that its instances have CodeArts bound from the first visit (product.md U5)."""
+    site = sandbox.get("codearts", {"accounts": []})
+    pair = next((t for a in site["accounts"] for t in a["tokens"] if t["name"] == CLOUD), None)
+    tenant = Tenant.objects.get(slug="acme")
+    with rls.tenant(tenant.pk):
+        known = PlatformAccount.objects.of(tenant).exclude(secret=None).exists()
+    if pair is None or known:
+        return
+    host = next(one for one in platform.hosts() if one.provider == "codearts")
+    platform.connect(
+        actor=access.operator(User.objects.get(email=OPERATOR), tenant),
+        host=host,
+        secret=platform.secret_of(pair["client_id"], pair["token"]),
+    )
+
+
 def _first_binding(sandbox: dict[str, Any]) -> None:
     """One binding that ends soon, so that the first look shows what this is about."""
     site = sandbox.get("gitlab")
@@ -229,8 +248,9 @@ def _site(site: dict[str, Any]) -> dict[str, Any]:
             {
                 "login": account["login"],
                 "external_id": account["external_id"],
+                "clone_username": account["clone_username"],
                 "tokens": [
-                    {key: known.get(key) for key in ("name", "scopes", "expires_on", "token")}
+                    {key: known[key] for key in _TOLD if key in known}
                     for known in account["tokens"]
                 ],
             }

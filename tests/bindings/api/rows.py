@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from bindings.models import Binding, CodeHost, Credential, Schedule
+from bindings.models import Binding, CodeHost, Credential, PlatformAccount, Schedule
 from portal.ground import rls
 from portal.tenants.models import Instance, Tenant
 
@@ -49,6 +49,8 @@ def bindings(instances: list[Instance], provider: str = "gitlab", **more: Any) -
         "bound_at": now,
     }
     tenant = instances[0].tenant_id
+    if more.get("kind") == "platform":
+        facts["platform_account"] = cloud_account(instances[0].tenant, server)
     rows = [
         Binding(tenant_id=tenant, instance=one, host=server, provider=provider, **{**facts, **more})
         for one in instances
@@ -74,6 +76,15 @@ def bindings(instances: list[Instance], provider: str = "gitlab", **more: Any) -
         Credential.objects.bulk_create(secrets)
         Schedule.objects.bulk_create(plans)
     return rows
+
+
+def cloud_account(tenant: Tenant, server: CodeHost, **more: Any) -> PlatformAccount:
+    """The cloud account of a tenant, without keys that open."""
+    facts = {"cloud_account": "build-bot", "account_id": "42", "key_id": "test1"}
+    facts |= {"fingerprint": "3f9a1c02be77"} | more
+    with rls.tenant(tenant.pk):
+        found = PlatformAccount.objects.of(tenant).filter(host=server).first()
+        return found or PlatformAccount.objects.create(tenant=tenant, host=server, **facts)
 
 
 def instances(tenant: Tenant, count: int, word: str = "registry") -> list[Instance]:

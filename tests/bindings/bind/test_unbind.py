@@ -22,6 +22,7 @@ from portal.ground.refusals import NotYours, Refusal
 from portal.tenants import access
 from portal.tenants.models import Instance, Membership, Tenant
 from tests import factories
+from tests.bindings.api import rows as made
 from tests.bindings.sources import (
     GitHub,
     GitLab,
@@ -149,8 +150,10 @@ def test_the_person_who_bound_it_may_unbind_it_as_a_developer(
 def test_what_the_cloud_account_brings_is_not_the_tenants_to_unbind(
     gitlab: GitLab, alice: Somebody, binding: Binding
 ) -> None:
+    account = made.cloud_account(alice.tenant, binding.host)
     with rls.tenant(binding.tenant_id):
-        Binding.objects.filter(pk=binding.pk).update(kind="platform")
+        mine = Binding.objects.filter(pk=binding.pk)
+        mine.update(kind="platform", platform_account=account)
     refusal = refused(lambda: unbind.unbind(actor=alice.actor, binding=binding))
     assert refusal.code.endswith("-LOCK-01")
     assert stored(binding).unbound_at is None
