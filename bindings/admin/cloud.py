@@ -10,7 +10,7 @@ from django.contrib import admin, messages
 from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied
-from django.db.models import BooleanField, Count, ExpressionWrapper, Q, QuerySet
+from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
@@ -117,8 +117,7 @@ class CloudAccountAdmin(TenantRows):
     def get_queryset(self, request: HttpRequest) -> QuerySet[PlatformAccount]:
         rows: QuerySet[PlatformAccount] = super().get_queryset(request)
         kept = ExpressionWrapper(Q(secret__isnull=False), output_field=BooleanField())
-        live = Q(bindings__unbound_at=None)
-        return rows.annotate(kept=kept, live=Count("bindings", filter=live)).defer("secret")
+        return rows.annotate(kept=kept).defer("secret")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("bindings.add_platformaccount")
@@ -183,7 +182,7 @@ class CloudAccountAdmin(TenantRows):
     def bound(self, account: PlatformAccount) -> SafeString:
         lists = reverse("admin:bindings_binding_changelist")
         query = f"?provider={account.host.provider}&q={account.tenant.public_id}"
-        return shown.link(f"{lists}{query}", vars(account)["live"])
+        return shown.link(f"{lists}{query}", "Show")
 
     @admin.display(description="new keys")
     def renew(self, account: PlatformAccount) -> SafeString:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.utils import timezone
 
-from bindings.models import CodeHost, PlatformAccount
+from bindings.models import Binding, CodeHost, PlatformAccount
 from bindings.services.bind import platform
 from bindings.services.bind.platform import Connected
+from bindings.services.keep import sweep
 from portal.ground import rls
 from portal.tenants import access
 from portal.tenants.access import Actor
 from portal.tenants.models import Tenant, User
 from providers.catalogue import REGISTRY
 from tests import factories
+from tests.bindings.sources import make_due
 from tests.hosts import Sandbox
 
 LOGIN = "acme-robot"
@@ -33,13 +37,13 @@ class Cloud:
     def acting(self, tenant: Tenant) -> Actor:
         return access.operator(self.operator, tenant, signed_in_at=timezone.now())
 
-    def keys(self, name: str = "cloud-account", login: str = LOGIN) -> tuple[str, str]:
+    def pair(self, name: str = "cloud-account", login: str = LOGIN) -> tuple[str, str]:
         """Access key and secret key."""
         facts = self.sandbox.token_facts("codearts", login, name)
         return str(facts["client_id"]), str(facts["token"])
 
     def secret(self, name: str = "cloud-account", login: str = LOGIN) -> str:
-        return platform.secret_of(*self.keys(name, login))
+        return platform.secret_of(*self.pair(name, login))
 
     def new_keys(self, name: str = "second") -> str:
         """Another pair of the same account."""
@@ -59,6 +63,14 @@ class Cloud:
 
     def revoke(self, name: str = "cloud-account") -> None:
         self.sandbox.revoke(name, "codearts", LOGIN)
+
+
+def refuse_twice(binding: Binding) -> None:
+    """Two checks of the sweep, far enough apart to count."""
+    for minutes in (0, 3):
+        with time_machine.travel(timezone.now() + timedelta(minutes=minutes), tick=True):
+            make_due(binding)
+            sweep.run(clock=timezone.now)
 
 
 @pytest.fixture

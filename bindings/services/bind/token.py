@@ -125,7 +125,8 @@ def _check_form(tenant: Tenant, instance: Instance | None, ask: TokenAsk) -> Non
         raise hosts.not_offered(ask.provider)
     spec = REGISTRY[ask.provider].spec
     if Method.TOKEN not in spec.methods:
-        raise Refusal("X-FORM-03", field="provider", why=f"{spec.label} is bound by authorization")
+        way = "the operator's cloud account" if Method.PLATFORM in spec.methods else "authorization"
+        raise Refusal("X-FORM-03", field="provider", why=f"{spec.label} is bound by {way}")
     check_end(ask.expires_on, prefix=spec.prefix, now=timezone.now())
     for name in spec.requires:
         if not getattr(ask, name):

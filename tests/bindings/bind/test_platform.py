@@ -18,7 +18,7 @@ from portal.ground import rls
 from portal.ground.refusals import NotYours
 from portal.tenants.models import Instance, Tenant
 from tests import factories
-from tests.bindings.clouds import Cloud
+from tests.bindings.clouds import Cloud, refuse_twice
 from tests.bindings.sources import (
     credential,
     events,
@@ -38,14 +38,6 @@ def brought(cloud: Cloud, acme: Tenant, instance: Instance) -> Binding:
     cloud.connect(acme)
     (binding,) = live(instance)
     return binding
-
-
-def refuse_twice(binding: Binding) -> None:
-    """Two checks of the sweep, far enough apart to count."""
-    for minutes in (0, 3):
-        with time_machine.travel(timezone.now() + timedelta(minutes=minutes), tick=True):
-            make_due(binding)
-            sweep.run(clock=timezone.now)
 
 
 def test_every_open_instance_is_bound_at_once(
@@ -267,8 +259,8 @@ def test_the_keys_are_sealed_and_move_to_a_new_key_of_the_ring(
 ) -> None:
     account = cloud.account(acme)
     assert account.secret is not None
-    assert cloud.keys()[1].encode() not in account.secret.ciphertext
-    assert cloud.keys()[1] not in repr(vars(account))
+    assert cloud.pair()[1].encode() not in account.secret.ciphertext
+    assert cloud.pair()[1] not in repr(vars(account))
     first = settings.MOORING_KEYS
     second = "test2:" + "B" * 43
     settings.MOORING_KEYS = f"{second},{first}"
