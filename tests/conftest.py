@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-pytest_plugins = ("tests.hosts", "tests.people", "tests.bindings.clouds")
+pytest_plugins = ("tests.hosts", "tests.people", "tests.bindings.clouds", "tests.bindings.seven")
