@@ -139,7 +139,7 @@ class GitLab(Provider):
             raw, granted, expiry = self._token()
         except NotFound:  # below 15.5, and some hosts that speak GitLab's API
             return self._probed()
-        who = self._owner(granted)
+        who = self._owner(raw)
         return Inspection(
             identity=who,
             scopes=granted,
@@ -159,12 +159,14 @@ class GitLab(Provider):
         raw, known = answer.object(), self.credential.expiry
         return raw, words.scopes(raw, "scope"), words.ends_in(raw, answer.headers, known)
 
-    def _owner(self, granted: frozenset[str]) -> Identity:
+    def _owner(self, raw: reading.Raw) -> Identity:
         try:
             return self.identify()
-        except MissingScope:  # read_registry, or read_repository alone: not even a name
-            has = ", ".join(sorted(granted))
-            raise MissingScope("scope", missing=self.spec.ask_scopes, scopes=has) from None
+        except MissingScope:  # read_registry, or read_repository alone: a number without a name
+            anybody = Line(self.door, self.host.api_url, auth={}, rules=self.rules)
+            return words.numbered(
+                raw, self.credential.username, lambda name: anybody.get("/users", username=name)
+            )
 
     def _probed(self) -> Inspection:
         who, version = self.identify(), self._version()

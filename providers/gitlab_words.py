@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from hmac import new as keyed_hash
@@ -12,7 +12,7 @@ from typing import Any
 
 from providers import reading
 from providers.answer import Answer, by_gateway
-from providers.errors import BadAnswer, MissingScope, ProviderError, TokenRejected
+from providers.errors import BadAnswer, MissingScope, NotFound, ProviderError, TokenRejected
 from providers.types import (
     Access,
     Expiry,
@@ -68,6 +68,22 @@ def identity(raw: reading.Raw) -> Identity:
         avatar_url=reading.optional(raw, "avatar_url") or None,
         bot=raw.get("bot") is True or bool(bot_of(login)),
     )
+
+
+def numbered(token: reading.Raw, typed: str, ask: Callable[[str], Answer]) -> Identity:
+    """Whose token it is where only the number is told. The name is the one somebody typed, if it
+    is this user's; also if nobody may look names up, which then says nothing against it."""
+    key = "user_id" if "user_id" in token else "resource_owner_id"
+    number = reading.stable_id(token, key, "a GitLab token")
+    return Identity(number, typed if typed and _may_be(number, typed, ask) else f"#{number}")
+
+
+def _may_be(number: str, typed: str, ask: Callable[[str], Answer]) -> bool:
+    try:
+        told = reading.rows(ask(typed), "users")
+    except (TokenRejected, MissingScope, NotFound, BadAnswer):
+        return True
+    return any(str(one.get("id")) == number for one in told)
 
 
 def bot_of(login: str) -> str:

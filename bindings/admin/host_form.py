@@ -77,6 +77,13 @@ class HostForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in th
         widget=forms.Textarea(attrs={"rows": 6, "cols": 70, "spellcheck": "false"}),
         help_text="PEM, trusted for this server only. Empty: the system's.",
     )
+    options = forms.CharField(
+        required=False,
+        label="Options",
+        widget=forms.Textarea(attrs={"rows": 2, "cols": 40, "spellcheck": "false"}),
+        help_text="One “name = value” a line: edition = region (Codeup), git_username ="
+        " private-token (CodeArts). Empty: as it usually is.",
+    )
     profile = forms.ChoiceField(
         required=False,
         choices=[("", "As the server"), ("seed", "seed"), ("extended", "extended")],
@@ -94,8 +101,13 @@ class HostForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in th
         fields: ClassVar[list[str]] = [
             *("provider", "label", "slug", "base_url", "api_url", "client_id", "scopes"),
             *("profile", "ca_bundle", "private_cidrs", "proxy_url", "per_minute", "at_once"),
-            *("enabled", "offered"),
+            *("enabled", "offered", "options"),
         ]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        kept = self.instance.options.items()
+        self.initial["options"] = "\n".join(f"{name} = {value}" for name, value in kept)
 
     def clean_private_cidrs(self) -> list[str]:
         return [_accepted(servers.private_range, one) for one in self.cleaned_data["private_cidrs"]]
@@ -117,6 +129,7 @@ class HostForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in th
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if not self.errors:
             self._clean_addresses(cleaned)
+            self._clean_options(cleaned)
         if not self.errors and self.instance.pk and not self.instance._state.adding:
             self._clean_reason(cleaned)
         return cleaned
@@ -146,6 +159,13 @@ class HostForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in th
         twins = CodeHost.objects.filter(owner=None, provider=cleaned.get("provider"))
         if "base_url" in cleaned and twins.filter(base_url=cleaned["base_url"]).exists():
             self.add_error("base_url", "This server is here already.")
+
+    def _clean_options(self, cleaned: dict[str, Any]) -> None:
+        provider = cleaned.get("provider") or self.instance.provider
+        try:
+            cleaned["options"] = servers.options_of(provider, cleaned["options"])
+        except NotAccepted as refused:
+            self.add_error("options", str(refused))
 
     def _clean_others(self, cleaned: dict[str, Any], usual: str) -> None:
         for name, otherwise in (("api_url", usual), ("proxy_url", "")):

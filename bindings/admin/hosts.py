@@ -77,7 +77,7 @@ class CodeHostAdmin(FleetAdmin):
             "Trust and reach",
             {"fields": ("profile", "ca_bundle", "private_cidrs", "proxy_url")},
         ),
-        ("Pace", {"fields": ("per_minute", "at_once")}),
+        ("Pace and ways of its own", {"fields": ("per_minute", "at_once", "options")}),
         ("Offer", {"fields": ("enabled", "offered", "affects", "reason")}),
         ("Weather and mass guard", {"fields": _WEATHER}),
     )

@@ -9,7 +9,7 @@ from django.db.models import Q
 
 import bindings.models.fields
 import portal.ground.ids
-from portal.ground.operations import Grant, RowSecurity, TenantKey
+from portal.ground.operations import Grant, RowSecurity, TenantKey, sql
 
 
 class Migration(migrations.Migration):
@@ -94,6 +94,15 @@ class Migration(migrations.Migration):
                 | Q(~Q(kind="platform"), platform_account__isnull=True),
                 name="binding_platform_has_account",
             ),
+        ),
+        migrations.AddField(
+            model_name="codehost",
+            name="options",
+            field=models.JSONField(blank=True, default=dict),
+        ),
+        sql(
+            "ALTER TABLE bindings_codehost ALTER COLUMN options SET DEFAULT '{}'",
+            reverse=["ALTER TABLE bindings_codehost ALTER COLUMN options DROP DEFAULT"],
         ),
         TenantKey("bindings_binding", "platform_account_id", "bindings_platformaccount"),
         RowSecurity("bindings_platformaccount"),

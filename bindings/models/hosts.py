@@ -33,6 +33,7 @@ class CodeHost(models.Model):
     ca_bundle = models.TextField(blank=True)
     private_cidrs = ArrayField(models.CharField(max_length=50), default=list, blank=True)
     proxy_url = models.CharField(max_length=300, blank=True)
+    options = models.JSONField(default=dict, blank=True)  # over Spec.options
     per_minute = models.PositiveIntegerField(null=True, blank=True)
     at_once = models.PositiveSmallIntegerField(null=True, blank=True)
     profile = models.CharField(max_length=10, blank=True)  # "" follows MOORING_PROFILE

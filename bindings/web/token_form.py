@@ -62,7 +62,7 @@ def show(
         and any(can_authorize(host) for host in offered(instance.tenant, provider)),
         "now": timezone.now(),
         **seen,
-        **_failed(tested, refused, form),
+        **_failed(tested, refused, form, instance),
     }
     context["slots"] = _slots(form, seen.get("notices", {}), asks_end=context["asks_end"])
     if not part and (seen or context.get("code")):
@@ -152,7 +152,9 @@ def _server(form: TokenForm, tested: Tested | None) -> str:
     return tested.found.host.base_url if tested is not None else form.server
 
 
-def _failed(tested: Tested | None, refused: Refusal | None, form: TokenForm) -> dict[str, Any]:
+def _failed(
+    tested: Tested | None, refused: Refusal | None, form: TokenForm, instance: Instance
+) -> dict[str, Any]:
     if refused is not None:
         told = _failure(refused.code, refused.facts, refused.field, form)
         return {**told, "fix_url": refused.fix_url, "steps": refused.steps}
@@ -162,7 +164,7 @@ def _failed(tested: Tested | None, refused: Refusal | None, form: TokenForm) -> 
     told = _failure(found.code, found.facts, found.about, form)
     return {
         **told,
-        "fix_url": fix_url(found, tested.found.host),
+        "fix_url": fix_url(found, tested.found.host, instance.name),
         "owner": found.facts.get("owner", "") if found.about == "username" else "",
     }
 

@@ -9,7 +9,6 @@ import pytest
 
 from providers.errors import (
     BadAnswer,
-    MissingScope,
     NotFound,
     NotSupported,
     TokenRejected,
@@ -97,17 +96,28 @@ def test_a_server_that_cannot_say_is_not_called_something_else(says, error):
 # -- the token -----------------------------------------------------------------------------------
 
 
-def test_a_token_for_images_only_is_named_with_what_it_has():
+@pytest.mark.parametrize(
+    ("typed", "users", "login"),
+    [
+        ("", Says([]), "#42"),
+        ("alice", Says([{"id": 42, "username": "alice"}]), "alice"),
+        ("mallory", Says([{"id": 43, "username": "mallory"}]), "#42"),
+        ("alice", Says({"message": "403 Forbidden"}, 403), "alice"),
+    ],
+)
+def test_a_token_for_images_only_has_a_number_and_no_right(typed, users, login):
+    """Every token may look at itself (GitLab's own source: any scope will do), and at no user."""
+    said = {"id": 1, "user_id": 42, "scopes": ["read_registry"], "expires_at": "2026-12-01"}
     answers = {
-        SELF: Says({"id": 1, "scopes": ["read_registry"], "expires_at": "2026-12-01"}),
+        SELF: Says(said),
         f"GET {API}/user": Says({"error": "insufficient_scope", "scope": "api read_user"}, 403),
+        f"GET {API}/users?username={typed}": users,
     }
-    with (
-        account_of(GitLab, answers, kind=Method.TOKEN) as (account, _),
-        pytest.raises(MissingScope) as caught,
-    ):
-        account.inspect()
-    assert (caught.value.missing, caught.value.facts) == (("api",), {"scopes": "read_registry"})
+    with account_of(GitLab, answers, kind=Method.TOKEN, username=typed) as (account, _):
+        found = account.inspect()
+    assert (found.identity.id, found.identity.login) == ("42", login)
+    assert found.scopes == {"read_registry"}
+    assert set(found.missing) == set(Purpose)
 
 
 @pytest.mark.parametrize("state", ["blocked", "deactivated", "banned"])

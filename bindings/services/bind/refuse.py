@@ -8,12 +8,13 @@ from portal.ground.refusals import Refusal
 from providers.catalogue import REGISTRY
 
 
-def refusal_of(found: Examination, host: CodeHost) -> Refusal:
-    """The refusal of an examination that is not ok."""
+def refusal_of(found: Examination, host: CodeHost, instance: str = "") -> Refusal:
+    """The refusal of an examination that is not ok. `instance`: its name, for the page that makes
+    tokens."""
     refusal = Refusal(
         found.code,
         field=_json_field(found.about),
-        fix_url=fix_url(found, host),
+        fix_url=fix_url(found, host, instance),
         retry_after=found.retry_after,
         steps=[step.shown() for step in found.steps],
     )
@@ -21,11 +22,16 @@ def refusal_of(found: Examination, host: CodeHost) -> Refusal:
     return refusal
 
 
-def fix_url(found: Examination, host: CodeHost) -> str:
+def fix_url(found: Examination, host: CodeHost, instance: str = "") -> str:
     """Where a person can put it right: the page that makes tokens, when the token is at fault."""
     if found.about != "token":
         return ""
-    return REGISTRY[host.provider].token_page(host.base_url, "mooring")
+    return REGISTRY[host.provider].token_page(host.base_url, proposed(instance))
+
+
+def proposed(instance: str) -> str:
+    """What a new token could be called, so that its owner knows it again (product.md R5.2)."""
+    return f"mooring-{instance}" if instance else "mooring"
 
 
 def _json_field(about: str) -> str:

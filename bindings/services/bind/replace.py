@@ -71,7 +71,7 @@ def replace_token(
     if found.identity is not None:
         same_account(binding, found.identity)
     if not found.ok:
-        raise refusal_of(found, binding.host)
+        raise refusal_of(found, binding.host, binding.instance.name)
     old = former(binding) if revoke_old else None
     proven = Proven(
         host=binding.host,

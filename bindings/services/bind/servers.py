@@ -22,6 +22,7 @@ from providers.dial import Trust
 from providers.errors import AddressRefused, BadAnswer, ProviderError, TokenRejected, Unreachable
 from providers.types import Method
 
+_VALUES = {("codeup", "edition"): ("central", "region")}
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
 
@@ -54,6 +55,21 @@ def api_address(host: CodeHost, typed: str) -> str:
     except AddressRefused as refused:
         raise NotAccepted(f"This address cannot be used ({refused.reason}).") from None
     return f"{origin}{path}".rstrip("/")
+
+
+def options_of(provider: str, typed: str) -> dict[str, str]:
+    """What an operator knows of a server, from lines like `edition = region`. Raises NotAccepted
+    for a name the platform does not have, and for a value it cannot have."""
+    known, found = REGISTRY[provider].spec.options, dict[str, str]()
+    for line in filter(None, map(str.strip, typed.splitlines())):
+        name, _, value = (part.strip() for part in line.partition("="))
+        if name not in known or not value:
+            names = ", ".join(known) or "none"
+            raise NotAccepted(f"“{line}” is no option of this platform; known: {names}.")
+        if value not in _VALUES.get((provider, name), (value,)):
+            raise NotAccepted(f"{name} is one of: {', '.join(_VALUES[provider, name])}.")
+        found[name] = value
+    return found
 
 
 def private_range(typed: str) -> str:

@@ -88,7 +88,7 @@ def bind(
         raise store.already_bound(first)
     tested = _climb(instance.tenant, ask)
     if not tested.examination.ok:
-        raise refusal_of(tested.examination, tested.found.host)
+        raise refusal_of(tested.examination, tested.found.host, instance.name)
     proven = Proven(
         host=tested.found.host,
         secret=_secret(ask),

@@ -88,4 +88,5 @@ def _value(host: CodeHost, client_secret: str) -> Host:
         api_url=host.api_url,
         client_id=host.client_id,
         client_secret=client_secret,
+        options=host.options,
     )

@@ -227,7 +227,7 @@ class _Climb:
         missing = {what: lacks for what, lacks in found.missing.items() if what in needed}
         if missing:
             code, facts = problems.explain_missing(missing, prefix=self.prefix, has=found.scopes)
-            self._fail("permissions", code, **facts)
+            self._fail("permissions", code, **facts, has=", ".join(sorted(found.scopes or ())))
         self._passed("permissions", scopes=", ".join(sorted(found.scopes or ())))
 
     def _repositories(self, provider: Provider) -> None:

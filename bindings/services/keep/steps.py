@@ -85,6 +85,8 @@ def _step_of(code: str) -> str:
 
 def say(step: Step) -> str:
     """The sentence of a step in the active language; "" for one that did not run."""
+    if step.key == "permissions" and step.facts.get("has"):
+        return _("Has {scopes}.").format(scopes=step.facts["has"])
     if step.code:
         return refusals.words(step.code, step.facts).detail
     if step.status != "ok":

@@ -154,7 +154,7 @@ def _dress(call: Call, answer: Answer, route: Route[Call] | None) -> Answer:
     headers = answer.headers
     headers["x-github-request-id"] = ":".join(secrets.token_hex(2).upper() for _ in range(5))
     headers["x-github-media-type"] = "github.v3; format=json"
-    headers["x-github-enterprise-version"] = VERSION
+    headers["x-github-enterprise-version"] = call.switched("old_version") or VERSION
     headers["server"] = "GitHub.com"
     if call.request.method in {"GET", "HEAD"} and answer.status == 200:
         etag = f'W/"{hashlib.sha256(answer.body).hexdigest()}"'

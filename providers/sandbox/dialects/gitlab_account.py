@@ -63,6 +63,16 @@ def user(call: Call) -> Answer:
     return json_answer({**user_json(call, call.account), **more})
 
 
+@routes.on("GET", f"{API}/users")
+def users(call: Call) -> Answer:
+    """By name; anybody may ask, as long as the server's profiles are public."""
+    if call.account is None and call.switched("private_profiles") is not None:
+        return say(403, "Forbidden")
+    account = call.site.account(call.request.args.get("username", ""))
+    found = [] if account is None or account.kind == "Group" else [account]
+    return json_answer([user_json(call, one) for one in found])
+
+
 def user_json(call: Call, account: Account) -> dict[str, Any]:
     return {
         "id": account.id,
@@ -108,7 +118,7 @@ SELF = f"{API}/personal_access_tokens/self"
 def _own(call: Call) -> Token | None:
     """The personal, group or project token of this call; an OAuth token is none."""
     token = call.token
-    return token if token is not None and token.kind in {"pat", "project"} else None
+    return token if token is not None and token.kind in {"pat", "project", "group"} else None
 
 
 @routes.on("GET", SELF, ANY)

@@ -28,6 +28,8 @@ def fill(site: Site) -> None:
         group = site.add_account(number, path, path.rpartition("/")[2].title(), "Group")
         group.members = {login: int(role) for login, role in members.items()}
     site.apps[APP] = App(APP, SECRET, "Mooring", APP_SCOPES)
+    of_group = site.add_account(45, "group_301_bot_sandbox", "api group token", "Bot")
+    site.accounts["platform"].members[of_group.login] = int(Role.MAINTAIN)
     _projects(site)
     site.repositories[1077].roles[bot.login] = Role.MAINTAIN
     _tokens(site)
@@ -80,6 +82,9 @@ def _tokens(site: Site) -> None:
     project = personal(site, bot, "project", ["api"], (today + 200 * DAY).timestamp(), fixed=True)
     project.kind, project.owner = "project", "platform/api"
     deploy(site, "build-bot", "deploy", "platform/api", fixed=True)
+    bot = "group_301_bot_sandbox"
+    group = personal(site, bot, "group", ["api"], (today + 200 * DAY).timestamp(), fixed=True)
+    group.kind = "group"
 
 
 def personal(

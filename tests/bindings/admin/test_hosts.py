@@ -278,3 +278,15 @@ def test_a_platform_that_is_away_is_said(
     typed = {"base_url": sandbox.base("gitlab"), "client_id": "app", "new_secret": SECRET}
     add(operator, slug="away", **typed)
     assert "could not be asked" in said(act(operator, "test_app", stored("away")))[0]
+
+
+def test_what_only_an_operator_knows_of_a_server_is_kept(operator: Operator) -> None:
+    typed = {"provider": "codeup", "label": "Codeup Region", "base_url": "https://x.example.com"}
+    wrong = add(operator, **typed, options="edition = moon")
+    assert errors(wrong) == {"options": ["edition is one of: central, region."]}
+    add(operator, **typed, options="edition = region")
+    region = stored("codeup-region")
+    assert region.options == {"edition": "region"}
+    assert "edition = region" in operator.sees("bindings_codehost_change", region.pk)
+    change(operator, region, options="")
+    assert stored("codeup-region").options == {}

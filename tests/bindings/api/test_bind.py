@@ -132,9 +132,19 @@ def test_a_token_that_cannot_do_the_job_is_refused_with_its_steps(
 
 
 def test_a_token_that_reads_nothing_is_named(alice: Somebody, instance: Instance, gitlab: GitLab):
-    problem = refused(bind(alice.api(), instance, gitlab.ask("registry")), "GL-SCOPE-01", 422)
-    assert "read_registry" in problem["detail"]
-    assert "failed" in statuses(problem)[2:4]
+    asked = gitlab.ask("registry", username="build-bot")
+    problem = refused(bind(alice.api(), instance, asked), "GL-SCOPE-01", 422)
+    assert problem["detail"] == (
+        "This token has read_registry only. Create one with api, then paste it here."
+    )
+    assert statuses(problem) == ["ok", "skipped", "ok", "failed", "not_run", "not_run"]
+    token, permissions = problem["steps"][2:4]
+    assert (token["code"], token["detail"]) == (None, "Signed in as build-bot.")
+    assert (permissions["code"], permissions["detail"]) == ("GL-SCOPE-01", "Has read_registry.")
+    assert problem["fix_url"] == (
+        f"{gitlab.base_url}/-/user_settings/personal_access_tokens?name=mooring-prod-registry"
+        "&scopes=api"
+    )
 
 
 def test_a_token_without_webhooks_binds_for_manual_builds(

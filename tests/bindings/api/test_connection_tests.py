@@ -95,6 +95,17 @@ def test_an_instance_of_others_cannot_be_tested_for(
     refused(send(alice.api(), "POST", TESTS, asked), "X-FOUND-01", 404)
 
 
+def test_a_token_that_reads_nothing_is_known_all_the_same(alice: Somebody, gitlab: GitLab):
+    found = body_of(send(alice.api(), "POST", TESTS, gitlab.ask("registry")))
+    assert (found["ok"], found["code"]) == (False, "GL-SCOPE-01")
+    assert found["account"]["external_id"] == "42"
+    assert found["credential"]["scopes"] == ["read_registry"]
+    assert found["credential"]["expires_quality"] == "exact"
+    assert found["credential"]["provider_token_name"] == "registry"
+    lacks = {"ok": False, "code": "GL-SCOPE-01"}
+    assert found["capabilities"] == dict.fromkeys(("list", "refs", "clone", "hooks"), lacks)
+
+
 def test_a_test_leaves_no_secret_behind(alice: Somebody, gitlab: GitLab):
     asked = gitlab.ask("registry")
     answer = send(alice.api(), "POST", TESTS, asked)

@@ -98,7 +98,7 @@ TROUBLES = {
     "a revoked token": Trouble("token", "GL-TOK-01", token="revoked"),
     "an ended token": Trouble("token", "GL-TOK-01", token="ended"),
     "an end that only we see": Trouble("token", "GL-TOK-04", behind, token="past"),
-    "a package token": Trouble("token", "GL-SCOPE-01", token="registry"),
+    "a package token": Trouble("permissions", "GL-SCOPE-01", token="registry"),
     "a blocked account": Trouble("token", "GL-USER-02", blocked),
     "another user name": Trouble("token", "GL-USER-01", username="ann"),
     "a gateway's 401": Trouble("token", "GL-API-04", strikes("unauthorized_html", USER)),
