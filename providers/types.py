@@ -174,7 +174,8 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whose token it is. `id` never changes, `login` may."""
+    """Whose token it is. `id` never changes, `login` may; where the host tells no name, `login` is
+    the number after a `#`."""
 
     id: str
     login: str
@@ -182,6 +183,11 @@ class Identity:
     web_url: str | None = None
     avatar_url: str | None = None
     bot: bool = False
+
+    @property
+    def named(self) -> bool:
+        """Whether the host told a name."""
+        return not self.login.startswith("#")
 
 
 @dataclass(frozen=True, slots=True)

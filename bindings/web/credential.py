@@ -13,7 +13,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
+from bindings import problems
 from bindings.models import Binding
+from bindings.models.bindings import Kind
 from bindings.services.bind import change
 from bindings.services.bind import replace as replacing
 from bindings.services.browse.specs import LABELS
@@ -34,6 +36,8 @@ from portal.tenants.signin import recent_sign_in
 def replace(request: Request, tenant: str, public_id: str) -> HttpResponse:
     """Paste a new token of the same account; the old one serves until the new one has passed."""
     binding = find(request.actor, public_id, shown.WRITE)
+    if binding.kind == Kind.PLATFORM:
+        raise Refusal(f"{problems.prefix_of(binding.provider)}-LOCK-01")
     platform = LABELS[binding.provider]
     asks_end = binding.quality in ("stated", "unknown")
     form = ReplaceForm(posted(request), platform=platform, asks_end=asks_end)

@@ -132,7 +132,7 @@ def _notices(tested: Tested) -> dict[str, dict[str, str]]:
     """Field → what is said under it."""
     found = {_FIELDS.get(h.about, h.about): _notice(h) for h in tested.hints if h.about}
     owner = tested.examination.identity
-    if owner is not None and tested.examination.about != "username":
+    if owner is not None and owner.named and tested.examination.about != "username":
         name = f"{owner.login} ({owner.name})" if owner.name else owner.login
         text = _("Matches the owner of the token: %(name)s.") % {"name": name}
         found["username"] = {"text": text, "tone": "ok"}
@@ -143,7 +143,8 @@ def _taken_over(form: TokenForm, tested: Tested) -> dict[str, str]:
     """What the form shows from now on: the server part of a pasted link, the account's name."""
     change = {hint.about: hint.value for hint in tested.found.hints if hint.value}
     found = tested.examination.identity
-    if found is not None and "username" in form.fields and not form["username"].value():
+    asked = "username" in form.fields and not form["username"].value()
+    if found is not None and found.named and asked:
         change["username"] = found.login
     return change
 

@@ -65,11 +65,11 @@ class Cloud:
         self.sandbox.revoke(name, "codearts", LOGIN)
 
 
-def refuse_twice(binding: Binding) -> None:
+def refuse_twice(*bindings: Binding) -> None:
     """Two checks of the sweep, far enough apart to count."""
     for minutes in (0, 3):
         with time_machine.travel(timezone.now() + timedelta(minutes=minutes), tick=True):
-            make_due(binding)
+            make_due(*bindings)
             sweep.run(clock=timezone.now)
 
 

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import connection
 
 from bindings.models import Binding, CodeHost, Schedule
+from bindings.services.browse.specs import people_bind
 from bindings.state import Status
 from portal.ground import rls
 
@@ -24,16 +25,21 @@ _DEAD = (Status.REVOKED.value, Status.EXPIRED.value)
 
 # Doubted or turned for the worse within the episode. An end that has come is nobody's fault.
 _COUNT = """
-SELECT count(*) FILTER (
+SELECT count({what}) FILTER (
          WHERE (suspicion > 0 AND status NOT IN ('revoked', 'expired'))
             OR (status IN ('revoked', 'expired', 'suspended', 'insufficient')
                 AND status_since > %(since)s)),
-       (SELECT count(*) FROM bindings_binding WHERE host_id = %(host)s AND unbound_at IS NULL)
+       (SELECT count({what}) FROM bindings_binding
+        WHERE host_id = %(host)s AND unbound_at IS NULL)
 FROM bindings_binding
 WHERE host_id = %(host)s AND unbound_at IS NULL
   AND (NOT status IN ('active', 'expiring') OR suspicion > 0)
   AND NOT (quality = 'exact' AND expires_at <= %(now)s)
 """
+
+
+_BINDINGS, _ACCOUNTS = _COUNT.format(what="*"), _COUNT.format(what="DISTINCT account_id")
+"""A cloud account is refused once, however many instances it serves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +66,14 @@ class Guard:
 
     _read: dict[UUID, _Count] = field(default_factory=dict)
     _here: Counter[UUID] = field(default_factory=Counter)
+    _accounts: set[tuple[UUID, str]] = field(default_factory=set)
 
-    def holds(self, host_id: UUID, *, now: datetime) -> bool:
-        """Is this one turn for the worse too many of this host? Opens the fleet's scope."""
-        self._here[host_id] += 1
+    def holds(self, host_id: UUID, *, now: datetime, account: str = "") -> bool:
+        """Is this one turn for the worse too many of this host? `account`: the cloud account that
+        several bindings share, which counts once. Opens the fleet's scope."""
+        if not account or (host_id, account) not in self._accounts:
+            self._here[host_id] += 1
+            self._accounts.add((host_id, account))
         known = self._read.get(host_id)
         if known is None or (not known.held and now - known.at >= _BELIEVED):
             known = self._read[host_id] = _counted(host_id, now)
@@ -80,12 +90,13 @@ def _counted(host_id: UUID, now: datetime) -> _Count:
             return _Count(now, held=False)
         if host.held_since is not None:
             return _Count(now, held=True)
-        return _count(host_id, now)
+        return _count(host, now)
 
 
-def _count(host_id: UUID, now: datetime) -> _Count:
+def _count(host: CodeHost, now: datetime) -> _Count:
+    statement = _BINDINGS if people_bind(host.provider) else _ACCOUNTS
     with connection.cursor() as cursor:
-        cursor.execute(_COUNT, {"host": host_id, "since": now - EPISODE, "now": now})
+        cursor.execute(statement, {"host": host.pk, "since": now - EPISODE, "now": now})
         unwell, live = cursor.fetchone()
     return _Count(now, False, unwell, live)
 
@@ -111,5 +122,5 @@ def end_episodes(now: datetime) -> int:
     """Believe the hosts again that no longer refuse many; how many there were."""
     with rls.fleet("end mass episodes"):
         held = CodeHost.objects.filter(held_since__isnull=False)
-        over = [host.pk for host in held if not _count(host.pk, now).many(0)]
+        over = [host.pk for host in held if not _count(host, now).many(0)]
         return CodeHost.objects.filter(pk__in=over).update(held_since=None)

@@ -18,7 +18,7 @@ from bindings.services.keep.guard import Guard
 from bindings.state import Facts, Reach, Verdict, Why
 from providers.catalogue import REGISTRY
 from providers.errors import ProviderError, TokenRejected
-from providers.types import Inspection, Quality
+from providers.types import Inspection, Method, Quality
 
 Words = Mapping[str, Any]
 
@@ -56,7 +56,8 @@ def judge(
         )
 
     judged = verdict(mass=False)
-    if _grave(judged, answer, now) and guard.holds(host_id, now=now):
+    shared = facts.account_id if facts.kind is Method.PLATFORM else ""
+    if _grave(judged, answer, now) and guard.holds(host_id, now=now, account=shared):
         return verdict(mass=True)
     return judged
 

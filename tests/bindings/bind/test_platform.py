@@ -19,6 +19,7 @@ from portal.ground.refusals import NotYours
 from portal.tenants.models import Instance, Tenant
 from tests import factories
 from tests.bindings.clouds import Cloud, refuse_twice
+from tests.bindings.fleet import reload
 from tests.bindings.sources import (
     credential,
     events,
@@ -141,6 +142,19 @@ def test_a_refused_account_pauses_its_bindings_and_blames_nobody_of_the_tenant(
     assert (row.status, row.why) == ("suspended", "platform_refused")
     assert told(acme)[-1] == "binding.suspended"
     assert row.schedule.next_check_at > timezone.now() + timedelta(hours=20)
+
+
+def test_one_account_is_one_refusal_however_many_instances_it_serves(
+    cloud: Cloud, acme: Tenant
+) -> None:
+    """More than five bindings of one host at once, and no mass episode."""
+    made = [factories.instance(acme, f"registry-{n}") for n in range(6)]
+    cloud.connect(acme)
+    cloud.revoke()
+    brought = [live(one)[0] for one in made]
+    refuse_twice(*brought)
+    assert {stored(one).status for one in brought} == {"suspended"}
+    assert reload(cloud.host).held_since is None
 
 
 def test_one_refusal_more_is_no_news(cloud: Cloud, acme: Tenant, brought: Binding) -> None:
