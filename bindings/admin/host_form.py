@@ -81,8 +81,8 @@ class HostForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in th
         required=False,
         label="Options",
         widget=forms.Textarea(attrs={"rows": 2, "cols": 40, "spellcheck": "false"}),
-        help_text="One “name = value” a line: edition = region (Codeup), git_username ="
-        " private-token (CodeArts). Empty: as it usually is.",
+        help_text="One “name = value” a line: app_name and app_owner, as the consent page shows"
+        " them; edition = region (Codeup); git_username = private-token (CodeArts).",
     )
     profile = forms.ChoiceField(
         required=False,

@@ -18,7 +18,7 @@ from bindings.models import Authorization, Binding, Check, CodeHost
 from bindings.services.bind import grant, hosts, links
 from bindings.services.browse.guides import BEFORE_CONSENT
 from bindings.services.browse.specs import consent_of, consent_words
-from bindings.web import shown
+from bindings.web import markdown, shown
 from bindings.web.window import congratulate, frame
 from portal.ground import refusals, rls, turns
 from portal.ground.refusals import Refusal
@@ -37,7 +37,8 @@ def page(
     context = {
         **frame(instance, provider),
         "servers": servers,
-        "look_out": BEFORE_CONSENT.get(provider, ""),
+        "app": servers[0].options,
+        "look_out": [markdown.inline(str(line)) for line in BEFORE_CONSENT.get(provider, ())],
         "scopes": consent_words(provider, consent_of(servers[0])),
         "reconnect": reconnect,
         **_problem(failed, request.GET.get("problem", "")),

@@ -16,9 +16,19 @@ from bindings import problems
 from bindings.models import Binding, Check
 from bindings.problems import Problem
 from bindings.services.browse import guides, offers
-from bindings.services.browse.specs import LABELS, ORDER, PLACES, SCOPES_ASKED, VERSIONS, spec_of
+from bindings.services.browse.specs import (
+    LABELS,
+    ORDER,
+    PLACES,
+    SCOPES_ASKED,
+    VERSIONS,
+    people_bind,
+    spec_of,
+)
 from bindings.web import markdown, shown
 from bindings.web.sources import READ
+from bindings.web.token_form import by_hand
+from bindings.web.window import success
 from portal.ground import refusals, rls
 from portal.ground.refusals import NotYours, Refusal
 from portal.tenants import access
@@ -43,14 +53,20 @@ def provider(request: HttpRequest, provider: str) -> HttpResponse:
     spec = spec_of(provider)
     if spec is None:
         raise NotYours
-    steps = guides.STEPS.get(provider, ())
     context = {
         "section": provider,
         "navigation": _menu(),
         "crumbs": [(_("Help"), reverse("help")), (LABELS[provider], "")],
         **platform(provider),
         "prefix": spec.prefix,
-        "guide": [[markdown.inline(str(line)) for line in step] for step in steps],
+        "guide": by_hand(provider, "mooring-{instance}"),
+        "consent": [markdown.inline(str(line)) for line in guides.BEFORE_CONSENT.get(provider, ())],
+        "by_platform": not people_bind(provider),
+        "success": success(provider),
+        "egress": {
+            "portal": settings.MOORING_EGRESS_RANGES,
+            "builders": settings.MOORING_BUILDER_RANGES,
+        },
         "scopes": SCOPES_ASKED.get(provider, {}).items() if "oauth" in spec.methods else (),
         "takes_address": "base_url" in spec.asks,
         "remarks": [said for (slug, _field), said in guides.FIELDS.items() if slug == provider],

@@ -17,7 +17,7 @@ from bindings.services.bind.links import can_authorize
 from bindings.services.bind.refuse import fix_url
 from bindings.services.bind.token import Tested
 from bindings.services.browse import guides
-from bindings.services.browse.specs import spec_of, token_page
+from bindings.services.browse.specs import older_token_page, spec_of, token_page
 from bindings.services.keep.doctor import Examination, Hint
 from bindings.web import markdown, shown
 from bindings.web.forms import TokenForm
@@ -87,11 +87,22 @@ def _slots(form: TokenForm, notices: Mapping[str, Any], *, asks_end: bool) -> li
 def guide(provider: str, server: str, instance: Instance) -> dict[str, Any]:
     """How the token is made: the platform's page, filled in, and the steps by hand."""
     spec = spec_of(provider)
-    base = server or (spec.default_address if spec else "")
-    steps = guides.STEPS.get(provider, ())
+    base, name = server or (spec.default_address if spec else ""), f"mooring-{instance.name}"
     return {
-        "url": token_page(provider, base, f"mooring-{instance.name}") if base else "",
-        "steps": [[markdown.inline(str(line)) for line in step] for step in steps],
+        "url": token_page(provider, base, name) if base else "",
+        "older": older_token_page(provider, base, name) if base else "",
+        **by_hand(provider, name),
+    }
+
+
+def by_hand(provider: str, name: str) -> dict[str, Any]:
+    """The written steps, and the least the token needs; `name`: what it could be called."""
+    lines = [
+        [str(line).replace("{name}", name) for line in s] for s in guides.STEPS.get(provider, ())
+    ]
+    return {
+        "steps": [[markdown.inline(line) for line in step] for step in lines],
+        "needs": guides.NEEDS.get(provider, ()),
     }
 
 

@@ -37,11 +37,16 @@ def frame(instance: Instance, provider: str) -> dict[str, Any]:
     }
 
 
+def success(provider: str) -> str:
+    """The sentence of success, exactly as product.md R8.2 and R8.3 have it."""
+    bound = _("You have successfully bound your %(platform)s account.")
+    return str(LINKED.get(provider) or bound % {"platform": LABELS[provider]})
+
+
 def congratulate(request: HttpRequest, binding: Binding, instance: Instance) -> None:
     """Say that it is bound, in the exact sentences of product.md R8.2 and R8.3."""
     login, name = binding.account_login, instance.name
-    bound = _("You have successfully bound your %(platform)s account.")
-    first = LINKED.get(binding.provider) or bound % {"platform": LABELS[binding.provider]}
+    first = success(binding.provider)
     if binding.mode == Mode.MANUAL:
         second = _("Bound for manual builds.")
     elif binding.repositories_seen:

@@ -75,7 +75,7 @@ def _host(sandbox: Sandbox, slug: str) -> CodeHost:
 
 
 @pytest.fixture
-def seven(cloud: Cloud, settings: Any) -> Seven:
+def all_seven(cloud: Cloud, settings: Any) -> Seven:
     """All seven; no cloud account is connected yet."""
     others = [slug for slug in ACCOUNTS if slug != "codearts"]
     hosts = {slug: _host(cloud.sandbox, slug) for slug in others}

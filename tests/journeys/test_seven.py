@@ -38,19 +38,19 @@ def by_consent(visit: Visit, slug: str, sources: str) -> None:
     visit.says(f"You have successfully {did} your {LABELS[slug]} account.")
 
 
-def by_token(visit: Visit, slug: str, seven: Seven) -> None:
+def by_token(visit: Visit, slug: str, all_seven: Seven) -> None:
     visit.press(f"Bind account {LABELS[slug]}")
     visit.page.locator(DIALOG).wait_for()
-    for name, text in seven.typed(slug).items():
+    for name, text in all_seven.typed(slug).items():
         visit.page.fill(f"#id_{name}", text)
-    visit.page.fill("#id_token", seven.token(slug))
+    visit.page.fill("#id_token", all_seven.token(slug))
     visit.press("Test connection", within=DIALOG)
     visit.says(f"Bind {ACCOUNTS[slug]} to prod-registry?")
     visit.press("Confirm", within=DIALOG)
     visit.says(f"You have successfully bound your {LABELS[slug]} account.")
 
 
-def check_and_renew(visit: Visit, slug: str, seven: Seven, sources: str) -> None:
+def check_and_renew(visit: Visit, slug: str, all_seven: Seven, sources: str) -> None:
     page = visit.page
     visit.press(f"Open {LABELS[slug]}")
     visit.says(f"{LABELS[slug]} · {ACCOUNTS[slug]}")
@@ -62,7 +62,7 @@ def check_and_renew(visit: Visit, slug: str, seven: Seven, sources: str) -> None
     if slug in BY_TOKEN:
         visit.press("Replace token")
         page.locator(DIALOG).wait_for()
-        page.fill("#id_token", seven.another_token(slug))
+        page.fill("#id_token", all_seven.another_token(slug))
         visit.press("Replace token", within=DIALOG)
         visit.says("New token works. Nothing else changed.")
     elif slug in BY_CONSENT:
@@ -74,9 +74,9 @@ def check_and_renew(visit: Visit, slug: str, seven: Seven, sources: str) -> None
 
 
 def test_all_seven_are_bound_checked_renewed_and_unbound(
-    enter: Enter, alice: Somebody, instance: Instance, seven: Seven, sources: str
+    enter: Enter, alice: Somebody, instance: Instance, all_seven: Seven, sources: str
 ) -> None:
-    seven.cloud.connect(alice.tenant)
+    all_seven.cloud.connect(alice.tenant)
     visit = enter(alice)
     page = visit.open(sources)
     assert "bound by the platform Cloud account" in visit.row("codearts")
@@ -84,9 +84,9 @@ def test_all_seven_are_bound_checked_renewed_and_unbound(
         if slug in BY_CONSENT:
             by_consent(visit, slug, sources)
         else:
-            by_token(visit, slug, seven)
-        check_and_renew(visit, slug, seven, sources)
-    check_and_renew(visit, "codearts", seven, sources)
+            by_token(visit, slug, all_seven)
+        check_and_renew(visit, slug, all_seven, sources)
+    check_and_renew(visit, "codearts", all_seven, sources)
 
     assert {binding.provider for binding in live(instance)} == set(ACCOUNTS)
     for slug, account in ACCOUNTS.items():

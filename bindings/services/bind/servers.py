@@ -23,6 +23,8 @@ from providers.errors import AddressRefused, BadAnswer, ProviderError, TokenReje
 from providers.types import Method
 
 _VALUES = {("codeup", "edition"): ("central", "region")}
+_OF_AN_APP = ("app_name", "app_owner")
+"""As the platform's consent page shows them, so that people know it again (product.md R5.11)."""
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
 
@@ -60,7 +62,8 @@ def api_address(host: CodeHost, typed: str) -> str:
 def options_of(provider: str, typed: str) -> dict[str, str]:
     """What an operator knows of a server, from lines like `edition = region`. Raises NotAccepted
     for a name the platform does not have, and for a value it cannot have."""
-    known, found = REGISTRY[provider].spec.options, dict[str, str]()
+    spec, found = REGISTRY[provider].spec, dict[str, str]()
+    known = (*spec.options, *(_OF_AN_APP if spec.oauth else ()))
     for line in filter(None, map(str.strip, typed.splitlines())):
         name, _, value = (part.strip() for part in line.partition("="))
         if name not in known or not value:

@@ -124,6 +124,12 @@ def people_bind(provider: str) -> bool:
     return kind is not None and set(kind.spec.methods) != {Method.PLATFORM}
 
 
+def older_token_page(provider: str, base_url: str, name: str) -> str:
+    """Where older servers have the page of `token_page`, "" where that never moved."""
+    page = token_page(provider, base_url, name) if provider == "gitlab" else ""
+    return page.replace("/-/user_settings/", "/-/profile/")
+
+
 def consent_words(provider: str, consent: Consent) -> list[tuple[str, str]]:
     """What will be asked for at the platform, and why, in the active language."""
     reasons = SCOPES_ASKED.get(provider, {})

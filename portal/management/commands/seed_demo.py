@@ -96,6 +96,7 @@ def _hosts(sandbox: dict[str, Any]) -> None:
             if Method.OAUTH in REGISTRY[slug].spec.methods and site["apps"]:
                 app = site["apps"][0]
                 host.client_id = app["client_id"]
+                host.options = {"app_name": app["name"]}
                 sealed.put_client_secret(host, app["client_secret"], now=now)
                 host.save()
 

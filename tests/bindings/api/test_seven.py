@@ -24,9 +24,9 @@ MATCH = {"If-Match": "*"}
 class Caller:
     """alice's program and alice's browser, with one instance."""
 
-    def __init__(self, alice: Somebody, instance: Instance, seven: Seven) -> None:
+    def __init__(self, alice: Somebody, instance: Instance, all_seven: Seven) -> None:
         self.api, self.browser = alice.api(), alice.client
-        self.tenant, self.instance, self.seven = alice.tenant, instance, seven
+        self.tenant, self.instance, self.seven = alice.tenant, instance, all_seven
         self.home = f"/api/v1/instances/{instance.public_id}"
 
     def asked(self, method: str, path: str, body: Any = None, status: int = 200) -> Any:
@@ -85,8 +85,8 @@ class Caller:
 
 
 @pytest.fixture
-def caller(alice: Somebody, instance: Instance, seven: Seven) -> Caller:
-    return Caller(alice, instance, seven)
+def caller(alice: Somebody, instance: Instance, all_seven: Seven) -> Caller:
+    return Caller(alice, instance, all_seven)
 
 
 @pytest.mark.parametrize("provider", ALL)

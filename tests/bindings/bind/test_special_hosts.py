@@ -25,18 +25,20 @@ BETA = "61f0c2aa9b1d4e72sandbox1"
 
 
 def ask(
-    seven: Seven, provider: str, name: str = "full", login: str = "build-bot", **more: Any
+    all_seven: Seven, provider: str, name: str = "full", login: str = "build-bot", **more: Any
 ) -> Any:
     """A bind by hand of one of the seven."""
-    typed = seven.typed(provider) | {"token": seven.sandbox.token(provider, login, name)} | more
+    typed = (
+        all_seven.typed(provider) | {"token": all_seven.sandbox.token(provider, login, name)} | more
+    )
     return TokenAsk(provider=provider, **typed)  # type: ignore[arg-type]  # texts and one date
 
 
 def bind(
-    alice: Somebody, instance: Instance, seven: Seven, provider: str, *names: str, **more: Any
+    alice: Somebody, instance: Instance, all_seven: Seven, provider: str, *names: str, **more: Any
 ) -> Bound:
     return token.bind(
-        actor=alice.actor, instance=instance, ask=ask(seven, provider, *names, **more)
+        actor=alice.actor, instance=instance, ask=ask(all_seven, provider, *names, **more)
     )
 
 
@@ -144,10 +146,10 @@ def test_an_enterprise_server_is_bound_and_an_old_one_says_so(
 
 
 def test_a_gitea_without_scopes_is_bound_and_says_what_its_token_can(
-    alice: Somebody, instance: Instance, seven: Seven
+    alice: Somebody, instance: Instance, all_seven: Seven
 ) -> None:
-    seven.sandbox.fault("gitea", "old_server")
-    bound = bind(alice, instance, seven, "gitea")
+    all_seven.sandbox.fault("gitea", "old_server")
+    bound = bind(alice, instance, all_seven, "gitea")
     assert said(bound)["GT-API-02"] == (
         "This is Gitea 1.15.11. Scoped tokens came later;"
         " this token can do everything its owner can."
@@ -155,9 +157,9 @@ def test_a_gitea_without_scopes_is_bound_and_says_what_its_token_can(
     assert all(proof["ok"] for proof in bound.binding.proofs.values())
 
 
-def test_a_forgejo_is_a_gitea(alice: Somebody, instance: Instance, seven: Seven) -> None:
-    seven.sandbox.fault("gitea", "old_version", value="9.0.3+gitea-1.22.0")
-    bound = bind(alice, instance, seven, "gitea")
+def test_a_forgejo_is_a_gitea(alice: Somebody, instance: Instance, all_seven: Seven) -> None:
+    all_seven.sandbox.fault("gitea", "old_version", value="9.0.3+gitea-1.22.0")
+    bound = bind(alice, instance, all_seven, "gitea")
     assert bound.binding.account_login == "build-bot"
     assert "GT-API-02" not in said(bound)
 
@@ -166,48 +168,57 @@ def test_a_forgejo_is_a_gitea(alice: Somebody, instance: Instance, seven: Seven)
 
 
 def test_of_several_organizations_somebody_chooses_one(
-    alice: Somebody, instance: Instance, seven: Seven
+    alice: Somebody, instance: Instance, all_seven: Seven
 ) -> None:
-    refusal = refused(lambda: bind(alice, instance, seven, "codeup", "full", "ann"))
+    refusal = refused(lambda: bind(alice, instance, all_seven, "codeup", "full", "ann"))
     assert (refusal.code, refusal.field) == ("CU-ORG-01", "organization")
     assert refusals.words(refusal.code, refusal.facts).detail == (
         "This token works in 2 organizations. Choose one."
     )
     assert refusal.facts["choices"] == f"{ACME} Acme Foundry, {BETA} Beta Works"
     bound = bind(
-        alice, instance, seven, "codeup", "full", "ann", organization=BETA, clone_username="ann-git"
+        alice,
+        instance,
+        all_seven,
+        "codeup",
+        "full",
+        "ann",
+        organization=BETA,
+        clone_username="ann-git",
     )
     assert bound.binding.organization == BETA
 
 
 def test_an_organization_the_token_cannot_see_is_named(
-    alice: Somebody, instance: Instance, seven: Seven
+    alice: Somebody, instance: Instance, all_seven: Seven
 ) -> None:
-    refusal = refused(lambda: bind(alice, instance, seven, "codeup", organization="Acme Foundry"))
+    refusal = refused(
+        lambda: bind(alice, instance, all_seven, "codeup", organization="Acme Foundry")
+    )
     assert (refusal.code, refusal.field) == ("CU-ORG-02", "organization")
 
 
 def test_the_other_edition_is_told_apart_from_a_wrong_organization(
-    alice: Somebody, instance: Instance, seven: Seven
+    alice: Somebody, instance: Instance, all_seven: Seven
 ) -> None:
-    seven.sandbox.fault("codeup", "region_edition")
-    refusal = refused(lambda: bind(alice, instance, seven, "codeup", organization=ACME))
+    all_seven.sandbox.fault("codeup", "region_edition")
+    refusal = refused(lambda: bind(alice, instance, all_seven, "codeup", organization=ACME))
     assert (refusal.code, refusal.field) == ("CU-ORG-03", "organization")
 
 
 def test_the_region_edition_is_bound_where_the_operator_says_so(
-    alice: Somebody, instance: Instance, seven: Seven
+    alice: Somebody, instance: Instance, all_seven: Seven
 ) -> None:
-    seven.sandbox.fault("codeup", "region_edition")
-    region(seven)
-    binding = bind(alice, instance, seven, "codeup").binding
+    all_seven.sandbox.fault("codeup", "region_edition")
+    region(all_seven)
+    binding = bind(alice, instance, all_seven, "codeup").binding
     assert (binding.status, binding.organization) == ("active", "")
     assert binding.repositories_seen
 
 
-def region(seven: Seven) -> None:
+def region(all_seven: Seven) -> None:
     """The operator says which edition the server is."""
-    host = seven.hosts["codeup"]
+    host = all_seven.hosts["codeup"]
     host.options = servers.options_of("codeup", "edition = region")
     with rls.fleet("a test's operator"):
         host.save()

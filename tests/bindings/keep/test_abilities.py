@@ -61,12 +61,12 @@ CASES = {
 }
 
 
-def bind(alice: Somebody, instance: Instance, seven: Seven, provider: str) -> Binding:
+def bind(alice: Somebody, instance: Instance, all_seven: Seven, provider: str) -> Binding:
     if provider in BY_TOKEN:
-        typed: dict[str, Any] = seven.typed(provider)
-        asked = TokenAsk(provider=provider, token=seven.token(provider), **typed)
+        typed: dict[str, Any] = all_seven.typed(provider)
+        asked = TokenAsk(provider=provider, token=all_seven.token(provider), **typed)
         return token.bind(actor=alice.actor, instance=instance, ask=asked).binding
-    github = GitHub(seven.sandbox, seven.hosts["github"])
+    github = GitHub(all_seven.sandbox, all_seven.hosts["github"])
     return github.bind(alice.actor, instance)
 
 
@@ -74,13 +74,13 @@ def bind(alice: Somebody, instance: Instance, seven: Seven, provider: str) -> Bi
     ("name", "by"), [*((name, "sweep") for name in CASES), ("gitlab, hooks", "hand")]
 )
 def test_a_permission_taken_away_is_exactly_one_ability_lost(
-    alice: Somebody, instance: Instance, seven: Seven, name: str, by: str
+    alice: Somebody, instance: Instance, all_seven: Seven, name: str, by: str
 ) -> None:
     case = CASES[name]
-    binding = bind(alice, instance, seven, case.provider)
+    binding = bind(alice, instance, all_seven, case.provider)
     look = {"sweep": by_sweep, "hand": by_hand}[by]
-    before, held = stored(binding).proofs, rights(seven, binding)
-    give(seven, binding, case.left(held))
+    before, held = stored(binding).proofs, rights(all_seven, binding)
+    give(all_seven, binding, case.left(held))
     look(binding)
     row = stored(binding)
     assert row.status == "insufficient"
@@ -88,7 +88,7 @@ def test_a_permission_taken_away_is_exactly_one_ability_lost(
     assert lost == case.lost
     for what in set(before) - set(case.lost):
         assert row.proofs[what]["proven_at"] >= before[what]["proven_at"]
-    give(seven, binding, held)
+    give(all_seven, binding, held)
     look(binding)
     row = stored(binding)
     assert row.status in ("active", "expiring")
@@ -106,20 +106,20 @@ def by_hand(binding: Binding) -> None:
     checks.run_now(binding=stored(binding))
 
 
-def _named(seven: Seven, binding: Binding) -> dict[str, Any]:
+def _named(all_seven: Seven, binding: Binding) -> dict[str, Any]:
     text, login = opened(binding), ACCOUNTS[binding.provider]
-    known = seven.sandbox.account(binding.provider, login)["tokens"]
+    known = all_seven.sandbox.account(binding.provider, login)["tokens"]
     return next(one for one in known if one["token"] == text)
 
 
-def rights(seven: Seven, binding: Binding) -> list[str]:
-    return list(_named(seven, binding)["scopes"])
+def rights(all_seven: Seven, binding: Binding) -> list[str]:
+    return list(_named(all_seven, binding)["scopes"])
 
 
-def give(seven: Seven, binding: Binding, scopes: list[str]) -> None:
+def give(all_seven: Seven, binding: Binding, scopes: list[str]) -> None:
     """As its owner would in the settings of the platform."""
-    name, login = _named(seven, binding)["name"], ACCOUNTS[binding.provider]
-    seven.sandbox.change_token(name, binding.provider, login, scopes=scopes)
+    name, login = _named(all_seven, binding)["name"], ACCOUNTS[binding.provider]
+    all_seven.sandbox.change_token(name, binding.provider, login, scopes=scopes)
 
 
 # -- reduced bindings ------------------------------------------------------------------------------

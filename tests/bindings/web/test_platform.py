@@ -30,10 +30,7 @@ def test_it_is_bound_from_the_first_visit(brought: Binding, alice: Somebody) -> 
     assert "Bound Open" in page.rows["row-codearts"]
     chinese = read(alice.client.get(SOURCES, headers=CHINESE))
     assert "平台默认绑定 云账号 正常 无到期日" in chinese.rows["row-codearts"]
-    assert (
-        "已绑定 打开" in chinese.rows["row-codearts"]
-        or "已绑定 查看" in chinese.rows["row-codearts"]
-    )
+    assert "已绑定 查看" in chinese.rows["row-codearts"]
 
 
 def test_its_page_has_neither_replace_nor_unbind(brought: Binding, alice: Somebody) -> None:
