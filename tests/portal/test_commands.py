@@ -16,11 +16,12 @@ import time
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from bindings.services.browse.specs import ORDER
 from portal import embedded
 from portal.place import Place
 
@@ -157,6 +158,16 @@ def status_of(address: str) -> int:
         connection.close()
 
 
+def asked(address: str, token: str) -> Any:
+    parts = urlsplit(address)
+    connection = HTTPConnection(str(parts.hostname), parts.port, timeout=SECONDS)
+    try:
+        connection.request("GET", parts.path, headers={"Authorization": f"Bearer {token}"})
+        return json.loads(connection.getresponse().read())
+    finally:
+        connection.close()
+
+
 def test_one_command_brings_up_everything_and_ctrl_c_ends_it(run: Run) -> None:
     shown = run.welcome()
     url = f"http://{run.environment['MOORING_BIND']}"
@@ -170,6 +181,16 @@ def test_one_command_brings_up_everything_and_ctrl_c_ends_it(run: Run) -> None:
     assert status_of(f"{url}/healthz") == 200
     assert status_of(f"{url}/accounts/login/") == 200
     assert status_of(f"{demo['sandbox_url']}/_control/state") == 200
+
+    assert set(demo["sandbox"]) == set(ORDER)
+    assert all(site["base_url"] and site["accounts"] for site in demo["sandbox"].values())
+    # From the first look: what the cloud account brings, and one token that ends soon.
+    token = next(one["token"] for one in demo["tokens"] if one["tenant"] == "acme")
+    found = asked(f"{url}/api/v1/bindings", token)["data"]
+    assert sorted((one["provider"], one["state"]) for one in found) == [
+        *[("codearts", "healthy")] * 2,
+        ("gitlab", "expiring"),
+    ]
 
     joined = manage(run.tree, run.environment, "migrate", "--check")
     assert (joined.returncode, joined.stderr) == (0, "")

@@ -108,23 +108,44 @@ STEPS: Mapping[str, tuple[tuple[Promise | str, ...], ...]] = {
 """Platform → steps, each with the sentences that explain it. The first one has the button. `{name}`
 is what the token could be called (product.md R5.2)."""
 
-NEEDS: Mapping[str, tuple[tuple[str, Promise | str], ...]] = {
+NEEDS: Mapping[str, tuple[tuple[tuple[str, ...], Promise | str], ...]] = {
     "gitlab": (
-        ("api", _("List, clone, webhooks: everything.")),
-        ("read_api, read_repository", _("List and clone; builds are started by hand.")),
+        (("api",), _("List, clone, webhooks: everything.")),
+        (
+            (
+                "read_api",
+                "read_repository",
+            ),
+            _("List and clone; builds are started by hand."),
+        ),
     ),
     "codeup": (
-        ("read:org, read:user", _("Organization members read-only")),
-        ("read:group", _("Organization departments read-only")),
-        ("read:repo", _("Code repositories read-only")),
-        ("read:repo:branch", _("Branches read-only")),
-        ("read:repo:tag", _("Tags read-only")),
-        ("read:repo:webhook, write:repo:webhook", _("Webhook read/write")),
+        (
+            (
+                "read:org",
+                "read:user",
+            ),
+            _("Organization members read-only"),
+        ),
+        (("read:group",), _("Organization departments read-only")),
+        (("read:repo",), _("Code repositories read-only")),
+        (("read:repo:branch",), _("Branches read-only")),
+        (("read:repo:tag",), _("Tags read-only")),
+        (
+            (
+                "read:repo:webhook",
+                "write:repo:webhook",
+            ),
+            _("Webhook read/write"),
+        ),
     ),
     "gitea": (
-        ("read:user", _("Know which account this is.")),
-        ("write:repository", _("List and clone repositories, add and remove our build webhook.")),
-        ("read:organization", _("Show repositories of your organizations.")),
+        (("read:user",), _("Know which account this is.")),
+        (
+            ("write:repository",),
+            _("List and clone repositories, add and remove our build webhook."),
+        ),
+        (("read:organization",), _("Show repositories of your organizations.")),
     ),
 }
 """Platform → the least its token needs: ids as they stand on the platform's page or, for Codeup, as

@@ -15,8 +15,8 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from bindings.models import Binding, CodeHost, PlatformAccount
-from bindings.services.bind import instances, platform, token
+from bindings.models import CodeHost, PlatformAccount
+from bindings.services.bind import instances, platform, store, token
 from bindings.services.bind.token import TokenAsk
 from bindings.services.custody import sealed
 from bindings.services.custody.door import door
@@ -96,7 +96,7 @@ def _hosts(sandbox: dict[str, Any]) -> None:
             if Method.OAUTH in REGISTRY[slug].spec.methods and site["apps"]:
                 app = site["apps"][0]
                 host.client_id = app["client_id"]
-                host.options = {"app_name": app["name"]}
+                host.options = {"app_name": app["name"]} if slug == "github" else {}
                 sealed.put_client_secret(host, app["client_secret"], now=now)
                 host.save()
 
@@ -210,7 +210,7 @@ def _first_binding(sandbox: dict[str, Any]) -> None:
     actor = _owner("acme")
     instance = access.get_instance(actor, INSTANCES["acme"][1], "bindings:write")
     with rls.tenant(instance.tenant_id):
-        if Binding.objects.of(instance.tenant_id).filter(instance=instance).exists():
+        if store.live_binding(instance, "gitlab") is not None:
             return
     ask = TokenAsk(provider="gitlab", token=secret, base_url=site["base_url"])
     token.bind(actor=actor, instance=instance, ask=ask)
