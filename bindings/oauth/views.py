@@ -18,7 +18,7 @@ from bindings import problems
 from bindings.models import Authorization, Binding, CodeHost
 from bindings.oauth.provider import StateRefused, callback_url, leave_for_host, take_state
 from bindings.services.bind import grant, links
-from bindings.services.browse.specs import LABELS
+from bindings.services.browse.specs import LABELS, consent_pages
 from portal.ground import refusals, rls, turns
 from portal.ground.refusals import NotYours, Refusal
 from portal.tenants import access
@@ -91,7 +91,8 @@ def attempt(request: HttpRequest, code: str) -> HttpResponse:
         return leave_for_host(request, row, choose_account=False)
     shown = {"attempt": row, "state": links.state_of(row), "platform": LABELS[row.provider]}
     response = render(request, "sources/attempt.html", shown)
-    turns.forms_may_lead_to(response, [row.host.base_url])
+    host = row.host
+    turns.forms_may_lead_to(response, consent_pages(row.provider, host.base_url, host.options))
     return response
 
 

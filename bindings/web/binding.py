@@ -68,7 +68,7 @@ def overview(request: Request, tenant: str, public_id: str) -> HttpResponse:
     template = "bindings/overview_part.html" if part else "bindings/overview.html"
     response = TemplateResponse(request, template, context)
     if binding.kind == Kind.OAUTH:  # its Reconnect opens a window that leads there
-        turns.forms_may_lead_to(response, [binding.host.base_url])
+        turns.forms_may_lead_to(response, shown.consent_pages(binding.host))
     return response
 
 

@@ -15,7 +15,7 @@ from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import JSONObject
 
 from bindings.models import Binding, Check, CodeHost
-from bindings.services.browse.specs import ORDER, people_bind, takes_address
+from bindings.services.browse.specs import ORDER, consent_pages, people_bind, takes_address
 from bindings.services.keep.checks import RUNNING_FOR
 from bindings.web import feed
 from portal.tenants import access
@@ -32,7 +32,8 @@ class Board:
     """An instance, its live bindings, the servers offered to it, and what happened lately.
 
     `checking`: id → when its check began, of the bindings of which one runs. `polls`: should the
-    page ask again soon? `servers`: provider, base_url and whether an OAuth app is registered.
+    page ask again soon? `servers`: provider, base_url options, and whether an OAuth app
+    is registered.
     """
 
     instance: Instance
@@ -60,7 +61,12 @@ class Board:
     @property
     def consent_pages(self) -> list[str]:
         """The servers whose consent page a form on this page may lead to."""
-        return [server["base_url"] for server in self.servers if server["oauth"]]
+        pages = (
+            consent_pages(server["provider"], server["base_url"], server["options"])
+            for server in self.servers
+            if server["oauth"]
+        )
+        return [page for some in pages for page in some]
 
 
 def of_instance(actor: Actor, name: str, scope: str, now: datetime) -> Board:
@@ -97,7 +103,9 @@ def _servers(tenant_id: Any) -> Any:
         Q(owner=tenant_id) | Q(owner=None, offered=True) | Q(owner=None, offers__tenant=tenant_id)
     )
     rows = CodeHost.objects.filter(mine, enabled=True).distinct()
-    shown = JSONObject(provider="provider", base_url="base_url", oauth=~Q(client_id=""))
+    shown = JSONObject(
+        provider="provider", base_url="base_url", options="options", oauth=~Q(client_id="")
+    )
     return rows.order_by().values(json=shown)
 
 

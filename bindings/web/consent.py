@@ -44,7 +44,9 @@ def page(
         **_problem(failed, request.GET.get("problem", "")),
     }
     response = TemplateResponse(request, "sources/bind_oauth.html", context)
-    turns.forms_may_lead_to(response, [host.base_url for host in servers])
+    turns.forms_may_lead_to(
+        response, [page for host in servers for page in shown.consent_pages(host)]
+    )
     return response
 
 
@@ -78,7 +80,7 @@ def confirm(request: Request, tenant: str, name: str, provider: str) -> HttpResp
         "abilities": shown.abilities(waiting),
     }
     response = TemplateResponse(request, "sources/confirm.html", context)
-    turns.forms_may_lead_to(response, [waiting.host.base_url])
+    turns.forms_may_lead_to(response, shown.consent_pages(waiting.host))
     return response
 
 

@@ -9,8 +9,9 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from bindings import expiry, problems, state
-from bindings.models import Binding, Check, facts
+from bindings.models import Binding, Check, CodeHost, facts
 from bindings.models.bindings import Kind
+from bindings.services.browse import specs
 from bindings.services.browse.specs import spec_of
 from bindings.services.keep import steps
 from portal.ground import refusals
@@ -55,6 +56,11 @@ def mend_url(actor: Actor, binding: Binding) -> str:
         again = reverse("bind", args=_source(actor, binding))
         return f"{again}?reconnect={binding.public_id}"
     return reverse("replace", args=[tenant_of(actor).slug, binding.public_id])
+
+
+def consent_pages(host: CodeHost) -> list[str]:
+    """Where the forms of a page may lead that begins a consent at this server."""
+    return specs.consent_pages(host.provider, host.base_url, host.options)
 
 
 def end_of(binding: Binding, now: datetime) -> words.End:

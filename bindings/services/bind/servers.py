@@ -23,8 +23,10 @@ from providers.errors import AddressRefused, BadAnswer, ProviderError, TokenReje
 from providers.types import Method
 
 _VALUES = {("codeup", "edition"): ("central", "region")}
-_OF_AN_APP = ("app_name", "app_owner")
-"""As the platform's consent page shows them, so that people know it again (product.md R5.11)."""
+_OF_AN_APP = ("app_name", "app_owner", "sign_in")
+"""As the platform's consent page shows them, so that people know it again (product.md R5.11); and
+the site where people sign in first, if that is not the server's own."""
+_SITE = re.compile(r"https?://[a-z0-9.-]{1,200}(:[0-9]{1,5})?")
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
 
@@ -69,6 +71,8 @@ def options_of(provider: str, typed: str) -> dict[str, str]:
         if name not in known or not value:
             names = ", ".join(known) or "none"
             raise NotAccepted(f"“{line}” is no option of this platform; known: {names}.")
+        if name == "sign_in" and not _SITE.fullmatch(value):
+            raise NotAccepted("sign_in is a site like https://sso.example.")
         if value not in _VALUES.get((provider, name), (value,)):
             raise NotAccepted(f"{name} is one of: {', '.join(_VALUES[provider, name])}.")
         found[name] = value

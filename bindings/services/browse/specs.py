@@ -47,6 +47,10 @@ VERSIONS = {
 """The versions of each platform that can be bound (product.md R2.2 to R2.8)."""
 
 
+SIGN_IN = {"bitbucket": "https://id.atlassian.com"}
+"""Hosted platforms whose people sign in at another site. For others an operator says it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Consent:
     """How one host is asked for consent."""
@@ -122,6 +126,14 @@ def people_bind(provider: str) -> bool:
     """Do people bind accounts of this platform? Not where the operator's cloud account does."""
     kind = REGISTRY.get(provider)
     return kind is not None and set(kind.spec.methods) != {Method.PLATFORM}
+
+
+def consent_pages(provider: str, base_url: str, options: Mapping[str, str]) -> list[str]:
+    """The sites a browser may be led through on its way to a consent page: the server's own, and
+    where people sign in first, if that is elsewhere."""
+    hosted = base_url == REGISTRY[provider].spec.default_address
+    elsewhere = SIGN_IN.get(provider, "") if hosted else ""
+    return [one for one in (base_url, elsewhere, options.get("sign_in", "")) if one]
 
 
 def older_token_page(provider: str, base_url: str, name: str) -> str:

@@ -230,3 +230,8 @@ def test_only_what_the_platform_has_can_be_said_of_a_server() -> None:
     for wrong in ("edition = moon", "colour = red", "edition"):
         with pytest.raises(NotAccepted):
             servers.options_of("codeup", wrong)
+    site = {"sign_in": "https://sso.example:8443"}
+    assert servers.options_of("gitlab", "sign_in = https://sso.example:8443") == site
+    for wrong in ("sso.example", "https://sso.example; script-src *", "javascript:x"):
+        with pytest.raises(NotAccepted):
+            servers.options_of("gitlab", f"sign_in = {wrong}")

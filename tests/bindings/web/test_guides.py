@@ -234,3 +234,24 @@ def test_the_name_of_the_app_is_shown_as_the_platform_shows_it(
         host.save()
     said = "The page is called “Authorize Acme Registry”. Its button says “Authorize acme-inc”."
     assert said in read(alice.client.get(page)).text
+
+
+def test_forms_may_lead_to_where_people_sign_in_first(
+    alice: Somebody, instance: Instance, all_seven: Seven
+) -> None:
+    """Chromium judges every redirect after a form by the page's policy: a sign-in at another site
+    would end there."""
+    host = all_seven.hosts["bitbucket"]
+    host.base_url, host.slug = "https://bitbucket.org", "bitbucket-org"
+    all_seven.hosts["gitlab"].options = {"sign_in": "https://sso.example"}
+    with rls.fleet("a test's operator"):
+        host.save()
+        all_seven.hosts["gitlab"].save()
+    for path, wanted in {
+        SOURCES: {"https://bitbucket.org", "https://id.atlassian.com", "https://sso.example"},
+        f"{SOURCES}bitbucket/bind/": {"https://bitbucket.org", "https://id.atlassian.com"},
+        f"{SOURCES}gitlab/bind/?consent=1": {"https://sso.example"},
+    }.items():
+        policy = alice.client.get(path).headers["Content-Security-Policy"]
+        allowed = next(part for part in policy.split(";") if "form-action" in part).split()
+        assert wanted <= set(allowed), path
