@@ -65,6 +65,11 @@ def expiry_of(proven: Proven, stated: date | None) -> Expiry:
     return told
 
 
+def binder(actor: Actor) -> str:
+    """Who is said to have bound it: a person, also when a token of theirs did."""
+    return str(actor.person) if actor.person else actor.name
+
+
 def live_binding(instance: Instance, provider: str) -> Binding | None:
     """The live binding of a provider on an instance. Needs an open scope."""
     return (
@@ -233,7 +238,7 @@ def _row(
         reach_since=now,
         quality=Quality.UNKNOWN,
         bound_by=actor.person,
-        bound_by_name=actor.name,
+        bound_by_name=binder(actor),
         bound_at=None if pending_for else now,
         confirm_until=now + pending_for if pending_for else None,
     )
