@@ -183,7 +183,7 @@ def test_the_page_shows_instance_platform_and_sender_and_no_more(
     source = answer.content.decode()
     for hidden in (acme.name, acme.slug, alice.person.email, instance.public_id, "/t/"):
         assert hidden not in source
-    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert answer.headers["Referrer-Policy"] == "strict-origin"
     assert "no-store" in answer.headers["Cache-Control"]
     said = "Alice 请您将 GitHub 连接到 prod-registry。此页面仅完成这一步，且只能使用一次。"
     assert said in read(holder.client.get(page_of(begun), headers=CHINESE)).text
