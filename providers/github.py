@@ -70,9 +70,7 @@ class GitHub(Provider):
         methods=(Method.OAUTH,),
         default_address="https://github.com",
         scopes={
-            Purpose.LIST: ("repo",),
-            Purpose.REFS: ("repo",),
-            Purpose.CLONE: ("repo",),
+            **dict.fromkeys((Purpose.LIST, Purpose.REFS, Purpose.CLONE), ("repo",)),
             Purpose.HOOKS: ("admin:repo_hook",),
         },
         ask_scopes=("repo", "admin:repo_hook", "read:org"),

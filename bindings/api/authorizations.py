@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.conf import settings
 from django.utils.translation import gettext as _
 
@@ -82,19 +84,14 @@ def _begun(call: Call, instance: Instance) -> links.Begun:
     }
     reconnect = live_binding(call, call.body["binding"], instance)
     replaces = live_binding(call, call.body["replaces"], instance)
-    if not call.body["handoff"]:
-        if reconnect and replaces:
-            raise Refusal("X-FORM-03", field="replaces", why=_("name one binding"))
-        return links.begin(**asked, reconnect=reconnect, replaces=replaces)
-    if reconnect or replaces:
-        name = "binding" if reconnect else "replaces"
-        raise Refusal("X-FORM-03", field=name, why=_("not possible in this version"))
-    return handoff.begin(**asked)
+    if reconnect and replaces:
+        raise Refusal("X-FORM-03", field="replaces", why=_("name one binding"))
+    begin = handoff.begin if call.body["handoff"] else links.begin
+    return begin(**asked, reconnect=reconnect, replaces=replaces)
 
 
 def _shape(row: Authorization) -> shapes.Authorization:
-    known = ("done",) if row.intent == "switch" else ("confirming", "done")
-    bound = row.binding_id if row.status in known else None
+    bound = _bound(row)
     shown: shapes.Authorization = {
         "id": row.public_id,
         "provider": row.provider,  # type: ignore[typeddict-item]  # one of the seven
@@ -108,6 +105,14 @@ def _shape(row: Authorization) -> shapes.Authorization:
     if suggested := _suggestions(row):
         shown["suggestions"] = suggested
     return shown
+
+
+def _bound(row: Authorization) -> UUID | None:
+    """The binding an attempt has led to; that of a switch is one only once it is done."""
+    if row.intent == "reconnect" and row.handoff:
+        return row.replaces_id if row.status in ("confirming", "done") else None
+    known = ("done",) if row.intent == "switch" else ("confirming", "done")
+    return row.binding_id if row.status in known else None
 
 
 def _suggestions(row: Authorization) -> list[shapes.Suggestion]:

@@ -117,8 +117,12 @@ def _problem(request: HttpRequest, row: Authorization) -> dict[str, str] | None:
 
 def said(row: Authorization, code: str, detail: str) -> str:
     """The sentence for the holder of a link: it names no account of the tenant's."""
-    if code.partition("-")[2] not in _ABOUT_THE_TENANT:
+    what = code.partition("-")[2]
+    if what not in _ABOUT_THE_TENANT:
         return detail
+    if what == "ACC-01":
+        other = _("This is not the account that is bound to %(instance)s. Use that one.")
+        return other % {"instance": row.instance.name}
     told = _("%(instance)s has another %(platform)s account meanwhile. Nothing changed.")
     return told % {"instance": row.instance.name, "platform": LABELS[row.provider]}
 

@@ -20,6 +20,8 @@ from django.views.decorators.http import require_GET, require_POST
 from bindings import problems
 from bindings.models import Binding, Check, Credential, HealthDay
 from bindings.models.bindings import Kind
+from bindings.services.bind import switch
+from bindings.services.bind.switch import Waiting
 from bindings.services.browse import people
 from bindings.services.browse.specs import LABELS
 from bindings.services.keep import checks, drills
@@ -60,6 +62,7 @@ def overview(request: Request, tenant: str, public_id: str) -> HttpResponse:
         "end_tone": shown.end_tone(binding, now),
         "abilities": shown.abilities(binding),
         "feed": feed.of_binding(binding, 6),
+        "waiting": _handed_back(request.actor, binding),
         "part": part,
         **_strip(binding, now.date()),
     }
@@ -94,6 +97,12 @@ def check(request: Request, tenant: str, public_id: str) -> HttpResponseBase:
         if request.headers.get("HX-Request") != "true":
             _wait_for(begun)
     return turns.to(request, turns.safe_next(request, reverse("binding", args=[tenant, public_id])))
+
+
+def _handed_back(actor: Actor, binding: Binding) -> Waiting | None:
+    """What came back through a hand-off link for this binding, for those who may decide."""
+    found = switch.waiting(binding) if actor.may(shown.WRITE) else None
+    return found if found is not None and found.attempt.handoff else None
 
 
 def find(actor: Actor, public_id: str, scope: str, *, own: str = "") -> Binding:

@@ -42,7 +42,7 @@ def page(request: HttpRequest, code: str) -> HttpResponse:
     except NotYours:
         return back
     except Refusal as refused:
-        if refused.code.endswith(("-DUP-01", "-OAUTH-02")):
+        if refused.code.endswith(("-DUP-01", "-ACC-01", "-OAUTH-02")):
             return redirect(f"{reverse('attempt', args=[code])}?problem={refused.code}")
         return token_form.show(request, desk, form, refused=refused)
     return back

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from bindings import problems
 from bindings.models import Binding
 from bindings.models.bindings import Kind
+from bindings.services.bind import aside as setting_aside
 from bindings.services.bind import hosts, switch, token
 from bindings.services.bind.links import can_authorize
 from bindings.services.bind.switch import Waiting
@@ -118,7 +119,7 @@ def _decide(request: Request, binding: Binding, aside: Waiting | None) -> HttpRe
         messages.error(request, _("You did not confirm in time. Nothing is bound."))
         return redirect("binding", *here)
     if "keep" in request.POST:
-        switch.give_up(aside=aside.binding)
+        setting_aside.give_up(aside=aside.binding)
         kept = _("%(login)s is kept. Nothing changed.")
         messages.info(request, kept % {"login": binding.account_login})
         return redirect("binding", *here)
@@ -126,7 +127,7 @@ def _decide(request: Request, binding: Binding, aside: Waiting | None) -> HttpRe
         live = switch.take_over(
             actor=request.actor,
             binding=binding,
-            aside=aside.binding,
+            other=aside.binding,
             accept_missing=request.POST.get("accept_missing") == "1",
         )
     except Refusal as refused:
@@ -138,13 +139,16 @@ def _decide(request: Request, binding: Binding, aside: Waiting | None) -> HttpRe
 
 def _compare(request: Request, binding: Binding, aside: Waiting) -> HttpResponse:
     said, found = "", None
+    renewal = setting_aside.same(binding, aside.binding)
     try:
-        found = switch.look(binding=binding, aside=aside.binding)
+        found = None if renewal else switch.look(binding=binding, other=aside.binding)
     except Refusal as refused:
         said = refusals.words(refused.code, refused.facts).detail
     context = {
         **frame(binding.instance.tenant.slug, binding),
         "aside": aside.binding,
+        "link": aside.attempt if aside.attempt.handoff else None,
+        "renewal": renewal,
         "end": shown.end_of(aside.binding, timezone.now()),
         "abilities": shown.abilities(aside.binding),
         "said": said,

@@ -22,14 +22,15 @@ log = logging.getLogger(__name__)
 
 Next = Callable[[HttpRequest], HttpResponseBase]
 
-# Their addresses hold a code: no page they lead to may learn it.
-_HOLDS_A_CODE = (
-    "/oauth/callback/",
-    "/i/",
-    "/accounts/password/reset/key/",
-    "/feeds/",
-    "/me/unsubscribe/",
-)
+# Their addresses hold a code: no page they lead to may learn it. Where a form stands it is not
+# "no-referrer": a browser then sends `Origin: null` with the form, which looks forged to us.
+_HOLDS_A_CODE = {
+    "/oauth/callback/": "no-referrer",
+    "/feeds/": "no-referrer",
+    "/i/": "strict-origin",
+    "/accounts/password/reset/key/": "strict-origin",
+    "/me/unsubscribe/": "strict-origin",
+}
 _waiting = threading.local()
 
 
@@ -62,8 +63,9 @@ class Headers:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
-        if request.path.startswith(_HOLDS_A_CODE):
-            response.headers["Referrer-Policy"] = "no-referrer"
+        for path, policy in _HOLDS_A_CODE.items():
+            if request.path.startswith(path):
+                response.headers["Referrer-Policy"] = policy
         if _knows_who(request, response):
             response.headers.setdefault("Cache-Control", "private, no-store")
             patch_vary_headers(response, ("Cookie", "Authorization"))

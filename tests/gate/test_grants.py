@@ -119,6 +119,6 @@ def test_the_fleet_changes_verdicts_and_ciphertext_only(superuser: Superuser) ->
     assert not found["bindings_binding"] & (fixed | {"bound_by_id", "unbound_at", "labels"})
     assert found["bindings_credential"] == {
         *("access", "refresh", "previous_access", "previous_refresh", "key_id"),
-        "renew_at",
+        *("previous", "rollback_until", "renew_at"),
     }
     assert found["tenants_tenant"] == {"name", "suspended_at"}

@@ -261,9 +261,16 @@ def test_browsers_are_told_to_be_careful(alice: Somebody) -> None:
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
 
 
-@pytest.mark.parametrize("where", ["/oauth/callback/nowhere/?code=test", "/i/test-code/"])
-def test_an_address_with_a_code_is_told_to_nobody(nobody: Client, where: str) -> None:
-    assert nobody.get(where).headers["Referrer-Policy"] == "no-referrer"
+@pytest.mark.parametrize(
+    ("where", "policy"),
+    [
+        ("/oauth/callback/nowhere/?code=test", "no-referrer"),
+        ("/i/test-code/", "strict-origin"),  # a form stands there
+        ("/accounts/password/reset/key/test-code/", "strict-origin"),
+    ],
+)
+def test_an_address_with_a_code_is_told_to_nobody(nobody: Client, where: str, policy: str) -> None:
+    assert nobody.get(where).headers["Referrer-Policy"] == policy
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from django.utils import timezone
 from bindings import problems, state
 from bindings.models import Authorization, Binding
 from bindings.models.bindings import Kind
-from bindings.services.bind import handoff, links, store, switch
+from bindings.services.bind import aside, handoff, links, store, switch
 from bindings.services.bind.live import make_live
 from bindings.services.bind.refuse import refusal_of
 from bindings.services.bind.replace import renew_minted, revoke, same_account
@@ -62,13 +62,21 @@ def confirm(*, actor: Actor, binding: Binding) -> Binding:
     with rls.tenant(binding.tenant_id):
         row = store.lock(binding)
         if row.status != state.Status.PENDING:
-            return row
+            return _renewed(actor, row)
         if row.confirm_until is not None and row.confirm_until <= now:
             raise Refusal(f"{REGISTRY[row.provider].spec.prefix}-OAUTH-02")
         make_live(row, actor, now)
         outbox.tell("binding.bound", binding=row, actor=actor.event(), at=now)
         links.close(row, status="done")
     return row
+
+
+def _renewed(actor: Actor, row: Binding) -> Binding:
+    """A live binding, with the credential of the same account that came back through a link."""
+    found = switch.waiting(row)
+    if found is None or not aside.same(row, found.binding):
+        return row
+    return aside.absorb(actor=actor, binding=row, aside=found.binding)
 
 
 def discard(*, actor: Actor, binding: Binding) -> None:
@@ -80,7 +88,7 @@ def discard(*, actor: Actor, binding: Binding) -> None:
         row = store.lock(binding)
         if row.status != state.Status.PENDING:
             raise Refusal("X-STATE-02")
-        unbind(actor=actor, binding=row, revoke=True)
+        unbind(actor=actor, binding=row)
         links.close(row, status="expired" if actor.kind == "system" else "cancelled")
 
 
@@ -133,6 +141,9 @@ def _take(actor: Actor, attempt: Authorization, secret: Secret, redirect_uri: st
         mode=attempt.mode,
         redirect_uri=redirect_uri,
     )
+    if attempt.handoff:
+        with rls.tenant(attempt.tenant_id):
+            return handoff.keep(attempt, proven, store.expiry_of(proven, None))
     if attempt.intent == "reconnect":
         if reconnect is None:
             raise NotYours
@@ -140,8 +151,6 @@ def _take(actor: Actor, attempt: Authorization, secret: Secret, redirect_uri: st
     if attempt.intent == "switch":
         return switch.set_aside(actor=actor, attempt=attempt, proven=proven, now=now)
     with rls.tenant(attempt.tenant_id):
-        if attempt.handoff:
-            return handoff.keep(attempt, proven, store.expiry_of(proven, None))
         return _wait(actor, attempt, proven, now)
 
 

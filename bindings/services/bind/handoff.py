@@ -15,7 +15,8 @@ from enum import StrEnum
 from django.utils import timezone
 
 from bindings.models import Authorization, Binding, CodeHost
-from bindings.services.bind import hosts, links, store, token
+from bindings.models.bindings import Kind
+from bindings.services.bind import aside, hosts, links, replace, store, token
 from bindings.services.bind.links import Begun
 from bindings.services.bind.token import TokenAsk
 from bindings.services.browse.specs import people_bind
@@ -46,25 +47,40 @@ class Standing(StrEnum):
 
 
 def begin(
-    *, actor: Actor, instance: Instance, provider: str, host: str = "", mode: str = "full"
+    *,
+    actor: Actor,
+    instance: Instance,
+    provider: str,
+    host: str = "",
+    mode: str = "full",
+    reconnect: Binding | None = None,
+    replaces: Binding | None = None,
 ) -> Begun:
-    """Make a link. Its code is in the answer, and nowhere else.
+    """Make a link. Its code is in the answer, and nowhere else. `reconnect`: to renew this binding
+    with the same account; `replaces`: to put another account in its place.
 
-    Raises Refusal: *-OFF-*, X-FORM-03 for what no person binds, X-HOST-01, *-DUP-01.
+    Raises Refusal: *-OFF-*, X-FORM-03 for what no person binds, X-HOST-01, *-DUP-01, X-STATE-01,
+    *-LOCK-01.
     """
     if provider in REGISTRY and not people_bind(provider):
         raise Refusal("X-FORM-03", field="provider", why=REGISTRY[provider].spec.label)
     hosts.check_offer(instance, provider)
-    server = _server(instance, provider, host)
+    old = reconnect or replaces
+    if old is not None:
+        links.may_switch(old, instance, provider)
+    server = reconnect.host if reconnect else _server(instance, provider, host)
     with rls.tenant(instance.tenant_id):
-        links.is_free(instance, provider)
+        if old is None:
+            links.is_free(instance, provider)
         begun = links.make(
             actor=actor,
             instance=instance,
             provider=provider,
             lives=LIFE,
             host=server,
-            mode=mode,
+            mode=reconnect.mode if reconnect else mode,
+            intent=links.intent_of(reconnect, replaces),
+            replaces=old,
             handoff=True,
         )
         _tell("authorization.created", begun.authorization, actor)
@@ -104,6 +120,8 @@ def withdraw(*, actor: Actor, authorization: Authorization) -> None:
 def by_consent(row: Authorization) -> bool:
     """Does this link lead to a consent page? Otherwise to the token form."""
     methods = REGISTRY[row.provider].spec.methods
+    if row.intent == "reconnect" and row.replaces is not None:
+        return row.replaces.kind == Kind.OAUTH
     return Method.OAUTH in methods and row.host is not None and links.can_authorize(row.host)
 
 
@@ -185,6 +203,8 @@ def keep(row: Authorization, proven: store.Proven, end: Expiry) -> Binding:
     links.hold(row)
     actor = _maker(row)
     now = timezone.now()
+    if row.replaces is not None:
+        return _beside(row, row.replaces, actor, proven, now)
     first = store.live_binding(row.instance, row.provider)
     if first is not None:
         raise store.already_bound(first)
@@ -197,9 +217,26 @@ def keep(row: Authorization, proven: store.Proven, end: Expiry) -> Binding:
         pending_for=CONFIRM_WITHIN,
     )
     links.settle(row, status="confirming", binding=binding)
+    _tell_waiting(row, binding, now)
+    return binding
+
+
+def _beside(
+    row: Authorization, old: Binding, actor: Actor, proven: store.Proven, now: datetime
+) -> Binding:
+    """What came back waits beside the bound account, which serves on."""
+    bound = store.lock(old)
+    if row.intent == "reconnect":
+        replace.same_account(bound, proven.identity)
+    until = now + CONFIRM_WITHIN
+    kept = aside.keep(actor=actor, attempt=row, proven=proven, now=now, until=until)
+    _tell_waiting(row, bound, now)
+    return kept
+
+
+def _tell_waiting(row: Authorization, binding: Binding, now: datetime) -> None:
     sent = {"id": row.public_id, "made_by": row.made_by_name}
     outbox.tell("binding.pending", binding=binding, actor=outbox.SYSTEM, at=now, link=sent)
-    return binding
 
 
 def link_of(binding: Binding) -> Authorization | None:

@@ -69,7 +69,7 @@ def begin(
             lives=ATTEMPT,
             host=server,
             mode=reconnect.mode if reconnect is not None else mode,
-            intent=_intent(reconnect, replaces),
+            intent=intent_of(reconnect, replaces),
             binding=reconnect,
             replaces=replaces,
         )
@@ -207,7 +207,8 @@ def may_switch(binding: Binding, instance: Instance, provider: str) -> None:
         raise Refusal("X-STATE-01", state=word, extra={"state": word})
 
 
-def _intent(reconnect: Binding | None, replaces: Binding | None) -> str:
+def intent_of(reconnect: Binding | None, replaces: Binding | None) -> str:
+    """What an attempt is for, in the word its row keeps."""
     if reconnect is not None:
         return "reconnect"
     return "bind" if replaces is None else "switch"

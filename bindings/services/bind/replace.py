@@ -75,24 +75,9 @@ def replace_token(
         organization=binding.organization,
         kind=Method.TOKEN,
     )
-    found = doctor.examine(Question(binding.host, secret, binding.mode), now=now)
-    if found.identity is not None:
-        same_account(binding, found.identity)
-    if not found.ok:
-        raise refusal_of(found, binding.host, binding.instance.name)
-    found_all = compare.seen_by(binding=binding, host=binding.host, secret=secret)
-    login = found.identity.login if found.identity else binding.account_login
-    compare.demand(found_all, provider=binding.provider, new=login, accept=accept_missing)
+    proven = _proven(actor, binding, secret, now, accept=accept_missing)
     old = former(binding)
     same = old is not None and old.token == secret.token
-    proven = Proven(
-        host=binding.host,
-        secret=secret,
-        examination=found,
-        kind=Kind.TOKEN,
-        mode=binding.mode,
-        stated_by=actor.name,
-    )
     renewed = swap(
         actor=actor,
         binding=binding,
@@ -104,6 +89,27 @@ def replace_token(
     if old is None or same or not revoke_old:
         return Replaced(renewed, was_same=same)
     return Replaced(renewed, revoke(renewed.host, old))
+
+
+def _proven(
+    actor: Actor, binding: Binding, secret: Credential, now: datetime, *, accept: bool
+) -> Proven:
+    """The new token, beside the old one: the ladder, the account, and what is in use."""
+    found = doctor.examine(Question(binding.host, secret, binding.mode), now=now)
+    if found.identity is not None:
+        same_account(binding, found.identity)
+    if not found.ok:
+        raise refusal_of(found, binding.host, binding.instance.name)
+    seen = compare.seen_by(binding=binding, host=binding.host, secret=secret)
+    compare.demand(seen, provider=binding.provider, new=binding.account_login, accept=accept)
+    return Proven(
+        host=binding.host,
+        secret=secret,
+        examination=found,
+        kind=Kind.TOKEN,
+        mode=binding.mode,
+        stated_by=actor.name,
+    )
 
 
 def swap(

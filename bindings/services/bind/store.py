@@ -77,6 +77,11 @@ def expiry_of(proven: Proven, stated: date | None) -> Expiry:
     return told
 
 
+def binder(actor: Actor) -> str:
+    """Who is said to have bound it: a person, also when a token of theirs did."""
+    return str(actor.person) if actor.person else actor.name
+
+
 def live_binding(instance: Instance, provider: str) -> Binding | None:
     """The live binding of a provider on an instance. Needs an open scope."""
     return (
@@ -250,7 +255,7 @@ def _row(
         reach_since=now,
         quality=Quality.UNKNOWN,
         bound_by=None if proven.account else actor.person,
-        bound_by_name="" if proven.account else actor.name,
+        bound_by_name="" if proven.account else binder(actor),
         bound_at=None if pending_for else now,
         confirm_until=now + pending_for if pending_for else None,
     )

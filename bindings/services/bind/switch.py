@@ -11,20 +11,19 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from bindings.models import Authorization, Binding, Credential, Ending, Schedule
+from bindings.models import Authorization, Binding, Credential
 from bindings.models.bindings import Kind
-from bindings.services.bind import compare, links, live, replace, store, token, unbind
+from bindings.services.bind import aside, compare, links, live, replace, store, token, unbind
 from bindings.services.bind.store import Proven
 from bindings.services.bind.token import Bound, Tested, TokenAsk
 from bindings.services.browse.usage import Comparison
 from bindings.services.custody import sealed
 from bindings.services.tell import outbox
 from bindings.state import Status
-from portal.ground import jobs, rls
+from portal.ground import rls
 from portal.ground.refusals import NotYours, Refusal
 from portal.tenants.access import Actor
 from portal.tenants.models import Instance
-from providers.catalogue import REGISTRY
 from providers.types import Identity
 
 
@@ -98,12 +97,7 @@ def set_aside(*, actor: Actor, attempt: Authorization, proven: Proven, now: date
     with rls.tenant(attempt.tenant_id):
         links.hold(attempt)
         until = now + store.CONFIRM_WITHIN
-        aside = store.set_aside(
-            actor=actor, instance=attempt.instance, proven=proven, now=now, until=until
-        )
-        unbind.plan(actor, aside, revoke=True, now=now, at=until)
-        links.settle(attempt, status="confirming", binding=aside)
-        return aside
+        return aside.keep(actor=actor, attempt=attempt, proven=proven, now=now, until=until)
 
 
 def waiting(binding: Binding) -> Waiting | None:
@@ -112,7 +106,7 @@ def waiting(binding: Binding) -> Waiting | None:
         attempt = (
             Authorization.objects.of(binding.tenant_id)
             .select_related("binding__host", "binding__instance")
-            .filter(replaces=binding, intent="switch", status="confirming")
+            .filter(replaces=binding, status="confirming")
             .filter(binding__ending__next_try_at__gt=timezone.now(), binding__ending__attempts=0)
             .order_by("-id")
             .first()
@@ -122,32 +116,37 @@ def waiting(binding: Binding) -> Waiting | None:
     return Waiting(attempt.binding, attempt)
 
 
-def look(*, binding: Binding, aside: Binding) -> Comparison:
+def look(*, binding: Binding, other: Binding) -> Comparison:
     """What the waiting account sees of what is in use. Raises Refusal with the platform's code."""
-    with rls.tenant(aside.tenant_id):
-        row = Credential.objects.of(aside.tenant_id).filter(pk=aside.pk).first()
-    if row is None:
-        raise _too_late(aside)
-    secret = sealed.secret_of(row, aside)
-    return compare.seen_by(binding=binding, host=aside.host, secret=secret)
+    with rls.tenant(other.tenant_id):
+        row = Credential.objects.of(other.tenant_id).filter(pk=other.pk).first()
+        if row is None:
+            aside.take(other, timezone.now())
+            raise NotYours
+    secret = sealed.secret_of(row, other)
+    return compare.seen_by(binding=binding, host=other.host, secret=secret)
 
 
 def take_over(
-    *, actor: Actor, binding: Binding, aside: Binding, accept_missing: bool = False
+    *, actor: Actor, binding: Binding, other: Binding, accept_missing: bool = False
 ) -> Binding:
-    """Let the waiting account take the place of the bound one.
+    """Let the waiting account take the place of the bound one; the same one only renews it.
 
     Raises Refusal *-ACC-04 with the comparison, *-OAUTH-02 when it waited too long, NotYours when
     the bound one is gone.
     """
-    found = look(binding=binding, aside=aside)
-    login = aside.account_login
+    if aside.same(binding, other):
+        return aside.absorb(actor=actor, binding=binding, aside=other)
+    found = look(binding=binding, other=other)
+    login = other.account_login
     compare.demand(found, provider=binding.provider, new=login, accept=accept_missing)
     now = timezone.now()
     with rls.tenant(binding.tenant_id):
-        _taken(aside, now)
+        ending = aside.take(other, now)
+        ending.finished_at, ending.steps = now, []
+        ending.save(update_fields=["finished_at", "steps"])
         old = _ended(actor, binding)
-        row = Binding.objects.of(aside.tenant_id).select_for_update().get(pk=aside.pk)
+        row = Binding.objects.of(other.tenant_id).select_for_update().get(pk=other.pk)
         row.unbound_at, row.unbound_by_name, row.labels = None, "", old.labels
         live.make_live(row, actor, now)
         outbox.tell(
@@ -155,31 +154,6 @@ def take_over(
         )
         links.close(row, status="done")
     return row
-
-
-def give_up(*, aside: Binding) -> None:
-    """Keep the bound account: the waiting one is revoked and erased at once."""
-    now = timezone.now()
-    with rls.tenant(aside.tenant_id):
-        rows = Ending.objects.of(aside.tenant_id).filter(pk=aside.pk, finished_at=None, attempts=0)
-        rows.update(next_try_at=now)
-        links.close(aside, status="cancelled")
-        jobs.start(jobs.Job.END_BINDINGS)
-
-
-def _taken(aside: Binding, now: datetime) -> None:
-    """Its clean-up must not have begun, and will not begin."""
-    ending = (
-        Ending.objects.of(aside.tenant_id)
-        .select_for_update()
-        .filter(pk=aside.pk, finished_at=None, attempts=0, next_try_at__gt=now)
-        .first()
-    )
-    if ending is None:
-        raise _too_late(aside)
-    ending.finished_at, ending.steps = now, []
-    ending.save(update_fields=["finished_at", "steps"])
-    Schedule.objects.filter(pk=aside.pk).update(next_check_at=now)
 
 
 def _ended(actor: Actor, binding: Binding) -> Binding:
@@ -201,7 +175,3 @@ def _is_renewal(old: Binding, proven: Proven) -> bool:
     who: Identity = proven.identity
     here = (old.host_id, old.account_id, old.kind)
     return here == (proven.host.pk, who.id, Kind(proven.kind).value)
-
-
-def _too_late(aside: Binding) -> Refusal:
-    return Refusal(f"{REGISTRY[aside.provider].spec.prefix}-OAUTH-02")

@@ -83,7 +83,8 @@ def unbind(
         _may_end(actor, row, confirm)
         # What nobody confirmed was never bound: what was minted for us goes, and nobody is told.
         unconfirmed = row.status == state.Status.PENDING
-        wanted = unconfirmed or (row.kind == Kind.OAUTH if revoke is None else revoke)
+        minted = row.kind == Kind.OAUTH
+        wanted = (unconfirmed and minted) or (minted if revoke is None else revoke)
         ending = _begin(actor, row, revoke=wanted, now=now)
         jobs.start(jobs.Job.END_BINDINGS)
         if not unconfirmed:

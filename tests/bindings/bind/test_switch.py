@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from bindings import tasks
 from bindings.models import Authorization, Binding, Ending
+from bindings.services.bind import aside as aside_
 from bindings.services.bind import links, switch, unbind
 from bindings.services.browse import refs, repositories, usage
 from portal.ground import rls
@@ -173,8 +174,8 @@ def test_a_consented_account_waits_beside_the_bound_one(
     found = switch.waiting(old)
     assert found is not None
     assert (found.binding.pk, found.attempt.status) == (aside.pk, "confirming")
-    assert switch.look(binding=old, aside=found.binding).missing == ()
-    bound = switch.take_over(actor=alice.actor, binding=old, aside=found.binding)
+    assert switch.look(binding=old, other=found.binding).missing == ()
+    bound = switch.take_over(actor=alice.actor, binding=old, other=found.binding)
     assert [one.pk for one in live(instance)] == [aside.pk]
     row = stored(bound)
     assert (row.status, row.bound_by_id, row.unbound_at) == ("active", alice.person.pk, None)
@@ -196,13 +197,13 @@ def test_who_keeps_the_old_one_gives_the_new_one_back(
     old = github.bind(alice.actor, instance)
     dead = dead_tokens(github.sandbox, "octavia")
     aside = come_back(github, alice, instance, old)
-    switch.give_up(aside=aside)
+    aside_.give_up(aside=aside)
     tasks.end_bindings()
     now = [dead_tokens(github.sandbox, login) for login in ("otto", "octavia")]
     assert now == [1, dead]
     assert ([one.pk for one in live(instance)], told(acme)) == ([old.pk], ["binding.bound"])
     call: Callable[[], Any] = lambda: switch.take_over(  # noqa: E731
-        actor=alice.actor, binding=old, aside=aside
+        actor=alice.actor, binding=old, other=aside
     )
     assert refused(call).code == "GH-OAUTH-02"
 
@@ -217,7 +218,7 @@ def test_after_ten_minutes_the_waiting_account_is_given_back(
     with time_machine.travel(timezone.now() + timedelta(minutes=10, seconds=1)):
         assert switch.waiting(old) is None
         call: Callable[[], Any] = lambda: switch.take_over(  # noqa: E731
-            actor=alice.actor, binding=old, aside=aside
+            actor=alice.actor, binding=old, other=aside
         )
         assert refused(call).code == "GH-OAUTH-02"
         tasks.end_bindings()
@@ -250,12 +251,12 @@ def test_what_a_consented_account_cannot_see_is_named(
     builds_from(old, str(made["path"]))
     aside = come_back(github, alice, instance, old)
     call: Callable[[], Any] = lambda: switch.take_over(  # noqa: E731
-        actor=alice.actor, binding=old, aside=aside
+        actor=alice.actor, binding=old, other=aside
     )
     refusal = refused(call)
     assert (refusal.code, refusal.extra["comparison"]["in_use"]) == ("GH-ACC-04", 1)
     assert [one.pk for one in live(instance)] == [old.pk]
-    switch.take_over(actor=alice.actor, binding=old, aside=aside, accept_missing=True)
+    switch.take_over(actor=alice.actor, binding=old, other=aside, accept_missing=True)
     assert [one.pk for one in live(instance)] == [aside.pk]
 
 

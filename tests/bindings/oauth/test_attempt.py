@@ -42,7 +42,7 @@ def test_it_says_who_asks_for_what(page: str, alice: Somebody) -> None:
     said = "Alice asks you to connect GitHub to prod-registry. This does exactly that, once. Start"
     answer = alice.client.get(page)
     assert said in read(answer).text
-    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert answer.headers["Referrer-Policy"] == "strict-origin"
     assert "no-store" in answer.headers["Cache-Control"]
     said = "Alice 请您将 GitHub 连接到 prod-registry。此页面仅完成这一步，且只能使用一次。"
     assert said in read(alice.client.get(page, headers=CHINESE)).text

@@ -150,15 +150,82 @@ def test_it_is_made_withdrawn_and_watched_by_api(
     assert told(acme, "authorization.") == ["authorization.created", "authorization.cancelled"]
 
 
-@pytest.mark.parametrize("name", ["binding", "replaces"])
-def test_what_a_link_cannot_do_is_refused(
-    alice: Somebody, github: GitHub, instance: Instance, name: str
+def test_a_dead_binding_is_renewed_through_a_link_once_an_admin_agrees(
+    holder: Traveller, alice: Somebody, github: GitHub, instance: Instance
 ) -> None:
     bound = github.bind(alice.actor, instance)
-    where = f"/api/v1/instances/{instance.public_id}/authorizations"
-    asked = {"provider": "github", "handoff": True, name: bound.public_id}
-    answer = alice.api().post(where, asked, content_type="application/json")
-    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, f"#/{name}")
+    old, dead = opened(bound), dead_tokens(github.sandbox, "octavia")
+    begun = handoff.begin(actor=alice.actor, instance=instance, provider="github", reconnect=bound)
+    answer = holder.come_back(holder.consent(start(holder, begun), "otto"))
+    assert answer.headers["Location"] == f"{page_of(begun)}?problem=GH-ACC-01"
+    source = holder.client.get(answer.headers["Location"]).content.decode()
+    assert "This is not the account that is bound to prod-registry." in source
+    assert "octavia" not in source
+    holder.come_back(holder.consent(start(holder, begun)))
+    assert "Thank you." in read(holder.client.get(page_of(begun))).text
+    assert (opened(bound), [one.pk for one in live(instance)]) == (old, [bound.pk])
+    shown = alice.api().get(f"/api/v1/authorizations/{begun.authorization.public_id}").json()
+    assert (shown["status"], shown["binding"]) == ("confirming", bound.public_id)
+    detail = f"/t/acme/bindings/{bound.public_id}/"
+    assert "octavia came back through your link." in read(alice.client.get(detail)).text
+    switch = read(alice.client.get(f"{detail}switch/"))
+    assert "Renew the access of octavia?" in switch.text
+    answer = alice.api().patch(
+        f"/api/v1/bindings/{bound.public_id}",
+        {"confirmed": True},
+        content_type="application/json",
+        headers={"If-Match": "*"},
+    )
+    assert answer.status_code == 200
+    assert answer.json()["credential"]["generation"] == 2
+    assert opened(bound) not in ("", old)
+    assert stored(begun).status == "done"
+    tasks.end_bindings()
+    assert dead_tokens(github.sandbox, "octavia") == dead + 1
+    assert len(live(instance)) == 1
+
+
+def test_nobody_agrees_and_the_renewal_is_given_back(
+    holder: Traveller, alice: Somebody, github: GitHub, instance: Instance
+) -> None:
+    bound = github.bind(alice.actor, instance)
+    old, dead = opened(bound), dead_tokens(github.sandbox, "octavia")
+    begun = handoff.begin(actor=alice.actor, instance=instance, provider="github", reconnect=bound)
+    holder.come_back(holder.consent(start(holder, begun)))
+    with time_machine.travel(timezone.now() + timedelta(days=7, minutes=1)):
+        tasks.end_bindings()
+    assert (opened(bound), stored(begun).status) == (old, "expired")
+    assert dead_tokens(github.sandbox, "octavia") == dead + 1
+
+
+def test_an_account_is_switched_through_a_link(
+    holder: Traveller, alice: Somebody, gitlab: GitLab, instance: Instance
+) -> None:
+    bound = gitlab.bind(alice.actor, instance)
+    begun = handoff.begin(actor=alice.actor, instance=instance, provider="gitlab", replaces=bound)
+    form = start(holder, begun)
+    theirs = {"base_url": gitlab.base_url, "token": gitlab.token(login="ann")}
+    assert holder.client.post(form, theirs).headers["Location"] == page_of(begun)
+    assert [one.pk for one in live(instance)] == [bound.pk]
+    where = f"/t/acme/bindings/{bound.public_id}/switch/"
+    page = read(alice.client.get(where))
+    assert "Switch from build-bot to ann?" in page.text
+    aside = page.fields["aside"]["value"]
+    assert alice.client.post(where, {"aside": aside}).status_code == 302
+    assert [one.account_login for one in live(instance)] == ["ann"]
+    # What a person pasted is theirs, also when it is not taken.
+    tasks.end_bindings()
+    assert gitlab.sandbox.token_facts("gitlab", "ann")["state"] == "active"
+
+
+def test_a_pasted_token_is_left_alone_when_it_is_discarded(
+    holder: Traveller, to_gitlab: Begun, gitlab: GitLab, alice: Somebody, instance: Instance
+) -> None:
+    holder.client.post(start(holder, to_gitlab), typed(gitlab))
+    grant.discard(actor=alice.actor, binding=live(instance)[0])
+    tasks.end_bindings()
+    assert live(instance) == []
+    assert gitlab.sandbox.token_facts("gitlab", "build-bot")["state"] == "active"
 
 
 def test_a_bound_platform_needs_no_link(
@@ -183,7 +250,7 @@ def test_the_page_shows_instance_platform_and_sender_and_no_more(
     source = answer.content.decode()
     for hidden in (acme.name, acme.slug, alice.person.email, instance.public_id, "/t/"):
         assert hidden not in source
-    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert answer.headers["Referrer-Policy"] == "strict-origin"
     assert "no-store" in answer.headers["Cache-Control"]
     said = "Alice 请您将 GitHub 连接到 prod-registry。此页面仅完成这一步，且只能使用一次。"
     assert said in read(holder.client.get(page_of(begun), headers=CHINESE)).text
