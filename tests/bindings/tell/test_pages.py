@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import dj_email_url
 import pytest
 from django.core.mail import EmailMessage, get_connection
 from django.test import Client
@@ -150,6 +151,12 @@ def test_the_mailbox_shows_what_a_development_server_mailed(
     assert "Mail 0" in page
     assert "Mail 1" in page
     assert '<a href="http://127.0.0.1:8000/t/1"' in page
+
+
+def test_the_address_of_the_mailbox_leads_below_the_local_folder(tmp_path: Path) -> None:
+    found = dj_email_url.parse(mailbox.address(tmp_path))
+    assert found["EMAIL_BACKEND"] == mailbox.BACKEND
+    assert found["EMAIL_FILE_PATH"] == str(tmp_path / "mailbox")
 
 
 @pytest.mark.parametrize(
