@@ -26,7 +26,7 @@ _BETWEEN = b"\n" + b"-" * 79 + b"\n"  # as Django's backend divides them
 
 def address(local: Path) -> str:
     """MOORING_EMAIL_URL for mails that are kept below `local`."""
-    return f"file://{local / 'mailbox'}"
+    return f"file:///{local / 'mailbox'}"  # three: what follows the host's slash is the path
 
 
 @require_safe

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from django.http import HttpResponse
@@ -48,7 +47,7 @@ def page(request: Request, tenant: str) -> HttpResponse:
     context = {
         "section": "notices",
         "crumbs": [(_("Notifications"), "")],
-        "lines": [_line(tenant, story, now) for story in found],
+        "lines": [_line(tenant, story) for story in found],
         "unread": any(story.telling.read_at is None for story in found),
         "older_url": f"?before={found[-1].telling.public_id}" if more else "",
         "newer_url": "?" if before else "",
@@ -72,12 +71,12 @@ def _reader(request: Request) -> User:
     return request.actor.person
 
 
-def _line(tenant: str, story: Story, now: datetime) -> dict[str, Any]:
+def _line(tenant: str, story: Story) -> dict[str, Any]:
     line, binding = story.telling, story.one
     tone, symbol = _LOOKS.get(Kind(line.kind), ("ok", "ok"))
     return {
         "id": line.public_id,
-        "text": wording.title(story, now),
+        "text": wording.title(story, line.opened_at),  # as it was told
         "note": _note(story),
         "at": line.opened_at,
         "tone": tone,

@@ -31,7 +31,7 @@ PAGES = {
     "t/": (LEADS_ON, NOT_THIS_METHOD),
     "me/language/": (NOT_THIS_METHOD, LEADS_ON),
     "me/theme/": (NOT_THIS_METHOD, LEADS_ON),
-    "me/notifications/": ("200 200 200 200 302 302 302", "422 422 422 422 302 302 302"),
+    "me/notifications/": ("200 200 200 200 302 302 302", "200 200 200 200 302 302 302"),
     # The key is the proof, and nobody has one here.
     "me/unsubscribe/<str:key>/": (NOTHING_THERE, NOTHING_THERE),
     "feeds/<str:key>.ics": (NOTHING_THERE, NOT_THIS_METHOD),

@@ -17,7 +17,10 @@ from django.utils import translation
 from portal.templatetags import ui
 
 ROOT = Path(__file__).resolve().parents[2]
-TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
+# A mail is no page: it can load no stylesheet of ours, so it carries its few rules in itself.
+TEMPLATES = sorted(
+    set((ROOT / "templates").rglob("*.html")) - set((ROOT / "templates" / "email").rglob("*"))
+)
 STATIC = ROOT / "portal" / "static" / "mooring"
 HTMX = Path(django_htmx.__file__).parent / "static" / "django_htmx" / "htmx-2.min.js"
 

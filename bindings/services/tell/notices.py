@@ -53,12 +53,13 @@ def note_rungs(due: Rungs, now: datetime) -> None:
                 cycle=binding.credential.generation,
                 opened_at=now,
                 told_at=None if rung else now,
+                data={"ends": binding.expires_at.isoformat() if binding.expires_at else ""},
             )
             for binding, rung in due
         ),
         update_conflicts=True,
         unique_fields=["binding", "kind", "step", "cycle"],
-        update_fields=["opened_at", "closed_at", "told_at"],
+        update_fields=["opened_at", "closed_at", "told_at", "data"],
     )
     if due:
         _wake()

@@ -182,7 +182,8 @@ def _write(pile: _Pile, notices: Sequence[Notice], place: _Tenant) -> None:
         return
     line = earlier[0] if earlier else _line(pile, notices, place)
     Told.objects.of(place.id).filter(telling__in=earlier).update(telling=line)
-    Telling.objects.of(place.id).filter(pk__in=[one.pk for one in earlier[1:]]).delete()
+    rest = Telling.objects.of(place.id).filter(pk__in=[one.pk for one in earlier[1:]])
+    rest._raw_delete(rest.db)  # nothing hangs on them any more
     _note(line, notices, place)
     many = Told.objects.of(place.id).filter(telling=line).count()
     Telling.objects.of(place.id).filter(pk=line.pk).update(many=many, read_at=None)

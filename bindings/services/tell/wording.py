@@ -118,14 +118,14 @@ class Said:
 
 
 def title(story: Story, now: datetime) -> str:
-    """A story in one line: of the portal, and the subject of its mail."""
+    """A story in one line, as it reads at `now`: of the portal, and the subject of its mail."""
     kind, binding = Kind(story.telling.kind), story.one
     if binding is None and kind is not Kind.ENDPOINT:
         return _of_many(story)
     if kind is Kind.UNREACHABLE:
         return _of_many(story)
     if kind is Kind.EXPIRING and binding is not None:
-        return _ends(binding, now)
+        return _ends(story, binding, now)
     return " ".join((str(_ONE[kind]) % _names(story, binding)).split())
 
 
@@ -150,8 +150,15 @@ def address(name: str, *parts: str) -> str:
     return f"{settings.MOORING_URL}{reverse(name, args=parts)}"
 
 
-def _ends(binding: Binding, now: datetime) -> str:
-    left = words.days_left(binding.expires_at, now) if binding.expires_at else 0
+def _end_of(story: Story) -> datetime | None:
+    """The end that was told of; the binding may have a new one since."""
+    told = story.data.get("ends")
+    return datetime.fromisoformat(str(told)) if told else None
+
+
+def _ends(story: Story, binding: Binding, now: datetime) -> str:
+    end = _end_of(story)
+    left = words.days_left(end, now) if end else 0
     names = {"platform": platform_of(binding), "instance": binding.instance.name, "n": left}
     if left < 1:
         return _("%(platform)s token for %(instance)s ends today") % names
@@ -203,9 +210,9 @@ def _why(story: Story, now: datetime) -> str:
 
 
 def _when(story: Story, zone: tzinfo) -> str:
-    binding = story.one
-    if story.telling.kind == Kind.EXPIRING and binding is not None and binding.expires_at:
-        return moment(binding.expires_at, zone)
+    end = _end_of(story)
+    if end is not None and story.one is not None:
+        return moment(end, zone)
     return moment(story.telling.opened_at, zone)
 
 

@@ -182,7 +182,3 @@ def test_an_end_date_letter_by_letter(alice: Somebody, five):
         "clients": 0,
         "url": f"http://127.0.0.1:8000/t/acme/bindings/{found['binding']}/",
     }
-
-
-def test_the_calendar_is_not_here_yet(alice: Somebody):
-    refused(send(alice.api(), "GET", f"{EXPIRIES}.ics"), "X-FOUND-01", 404)

@@ -119,3 +119,14 @@ def test_a_new_token_is_a_recovery_for_those_who_were_told(
     assert subjects(bob.person)[-1] == f"GitLab works again for {name}"
     assert subjects(dora.person)[-1] == f"{name} 的 GitLab 已恢复"
     assert lines(acme, alice.person) == [("expired", 0), ("recovered", 0)]
+
+
+def test_a_line_keeps_saying_what_was_told_when_the_end_has_moved_since(
+    gitlab: GitLab, dated: Binding, alice: Somebody, bob: Somebody, mailoutbox: Any
+) -> None:
+    with time_machine.travel(ENDS - timedelta(days=6, hours=20), tick=False):
+        tick()
+    fresh = gitlab.sandbox.new_token("gitlab", "build-bot", "another", ["api"])
+    replace.replace_token(actor=alice.actor, binding=stored(dated), token=fresh)
+    page = bob.client.get("/t/acme/notices/").content.decode()
+    assert f"GitLab token for {stored(dated).instance.name} ends in 7 days" in page

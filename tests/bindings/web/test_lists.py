@@ -167,6 +167,17 @@ def test_nothing_that_ends_is_said_with_what_is_not_known(
     assert "接下来 30 天内没有到期项。 1 个绑定没有已知到期日。" in chinese
 
 
+def test_what_was_revoked_has_ended_whatever_its_date(
+    alice: Somebody, ending: dict[str, Binding], second_instance: Instance
+) -> None:
+    rows.binding(second_instance, "gitee", quality="never", expires_at=None, status="revoked")
+    page = read(alice.client.get(f"{EXPIRY}?days=30")).text
+    listed = page[page.index("The same, as a list") :]
+    assert "Gitee" in listed
+    assert listed.index("Gitee") < listed.index("in 6 days")
+    assert "Already ended 2" in page
+
+
 def test_the_same_as_a_file_that_no_spreadsheet_runs(
     alice: Somebody, ending: dict[str, Binding]
 ) -> None:
