@@ -17,7 +17,7 @@ from bindings.services.custody.door import rules_for
 from bindings.services.keep.guard import Guard
 from bindings.state import Facts, Reach, Verdict, Why
 from providers.catalogue import REGISTRY
-from providers.errors import ProviderError, TokenRejected
+from providers.errors import ProviderError, RateLimited, TokenRejected
 from providers.types import Inspection, Method, Quality
 
 Words = Mapping[str, Any]
@@ -98,14 +98,31 @@ def said(
             answer, prefix=prefix, status=verdict.status, **{**context, "login": login}
         )
         plain = _plain(facts)
-        return Said(code, None, plain) if verdict.reach is not Reach.OK else Said(code, plain)
+        if verdict.reach is not Reach.OK:
+            return Said(code, None, plain)
+        return Said(code, {**plain, **_right(verdict, code)})
     found = problems.of_status(
         verdict.facts, now, prefix=prefix, missing=verdict.missing, has=answer.scopes
     )
     if found is None or verdict.why not in (Why.SCOPE, Why.IDENTITY_CHANGED):
         return Said(status={})
     code, facts = found
-    return Said(code, _plain({**facts, "new": answer.identity.login, "old": login}))
+    told = _plain({**facts, "new": answer.identity.login, "old": login})
+    return Said(code, {**told, **_right(verdict, code)})
+
+
+def _right(verdict: Verdict, code: str) -> dict[str, str]:
+    """Which right is missing, so that pages say the same as the check did."""
+    return {"suffix": code.partition("-")[2]} if verdict.why is Why.SCOPE else {}
+
+
+def result_of(answer: Inspection | ProviderError) -> str:
+    """An answer in one word, for counting: ok, refused, rate_limited or unreachable."""
+    if isinstance(answer, Inspection):
+        return "ok"
+    if isinstance(answer, TokenRejected):
+        return "refused"
+    return "rate_limited" if isinstance(answer, RateLimited) else "unreachable"
 
 
 def _plain(facts: Words) -> dict[str, str]:
