@@ -9,7 +9,7 @@ import structlog
 from django.utils import timezone
 
 from bindings.services.bind import grant, unbind
-from bindings.services.keep import checks, guard, ladder, reopen, retention, sweep
+from bindings.services.keep import checks, drills, guard, ladder, reopen, retention, sweep
 from portal.ground import jobs
 from portal.ground.jobs import Job, runs
 from portal.ground.refusals import Refusal
@@ -37,6 +37,7 @@ def sweep_due() -> None:
         now = timezone.now()
         checks.pick_up(now)
         guard.end_episodes(now)
+        drills.end_overdue(now)
         reopen.reopen(now)
         result = sweep.run(budget_s=SLICE_SECONDS, stopping=jobs.ending)
         log.info("sweep", asked=result.asked, changed=result.changed, **result.outcomes)

@@ -14,6 +14,7 @@ from prometheus_client.core import Metric
 
 from bindings.models import Binding, CodeHost, Schedule
 from bindings.services.custody import keyring
+from bindings.services.keep import drills
 from bindings.state import FACE, Reach, State, Status, Tone, one_word
 from portal.ground import metrics, rls
 
@@ -26,7 +27,7 @@ def read() -> Iterator[Metric]:
     whenever Prometheus asks, in one short fleet transaction."""
     now = timezone.now()
     with rls.fleet("figures for monitoring"):
-        found = [_bindings(), _ends(now), _lag(now), _guards()]
+        found = [_bindings(), _ends(now), _lag(now), _guards(), _drills()]
     yield from found
     rows = keyring.rows_by_key()
     yield metrics.gauge("key_rows", {(key_id,): n for key_id, n in rows.items()})
@@ -75,6 +76,11 @@ def _lag(now: datetime) -> Metric:
     oldest = Schedule.objects.filter(next_check_at__lte=now).aggregate(at=Min("next_check_at"))
     late = (now - oldest["at"]).total_seconds() if oldest["at"] else 0.0
     return metrics.gauge("check_due_lag_seconds", {(): late})
+
+
+def _drills() -> Metric:
+    """So that an alert can tell a rehearsal from the real thing."""
+    return metrics.gauge("drills_running", {pair: n for pair, n in drills.running().items()})
 
 
 def _guards() -> Metric:

@@ -29,6 +29,7 @@ _COLUMNS = (
     "ms",
     "steps",
     "state",
+    "drill",
 )
 _OWN = ("409 X-STATE-01", "410 X-GONE-01", "429 X-RATE-02")
 
@@ -93,4 +94,5 @@ def _shape(row: Mapping[str, Any]) -> shapes.Check:
         "ms": row["ms"],
         "steps": [steps.read(stored).shown() for stored in row["steps"]],  # type: ignore[misc]  # plain dictionaries
         "state": row["state"] or None,
+        "drill": row["drill"],
     }

@@ -44,6 +44,7 @@ _OWN = (
     "reach_why",
     "reach_facts",
     "suspicion",
+    "drill",
     "expires_at",
     "quality",
     "renews",
@@ -95,6 +96,7 @@ PASSING = (
     "checked_at",
     "next_check_at",
     "last_used_at",
+    "drill",
 )
 """Members that change by themselves (`portal.ground.rest.etags`)."""
 
@@ -147,6 +149,7 @@ def binding(row: Row, now: datetime) -> shapes.Binding:
         "last_used_at": row["used_at"],
         "auto_rotate": row["auto_rotate"],
         "labels": row["labels"],
+        "drill": bool(row["drill"]),
     }
 
 

@@ -40,6 +40,7 @@ StateWord = Literal[
     "rate_limited",
     "healthy",
 ]
+Rehearsed = Annotated[bool, says(description="Part of a fire drill: nobody was asked.")]
 Steps = list[ProblemStep]
 
 
@@ -145,6 +146,7 @@ class Binding(TypedDict):
     last_used_at: datetime | None
     auto_rotate: bool
     labels: dict[str, str]
+    drill: Rehearsed
 
 
 class Suggestion(TypedDict):
@@ -255,6 +257,7 @@ class Check(TypedDict):
     ms: int | None
     steps: Steps
     state: StateWord | None
+    drill: Rehearsed
 
 
 class AuthorizationProblem(TypedDict):

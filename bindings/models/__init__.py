@@ -3,6 +3,7 @@
 from bindings.models.authorizations import Authorization
 from bindings.models.bindings import Binding
 from bindings.models.credentials import Credential
+from bindings.models.drills import Drill
 from bindings.models.endings import Ending
 from bindings.models.hosts import CodeHost, HostOffer
 from bindings.models.notices import Notice
@@ -15,6 +16,7 @@ __all__ = [
     "Check",
     "CodeHost",
     "Credential",
+    "Drill",
     "Ending",
     "HealthDay",
     "HostOffer",

@@ -77,6 +77,8 @@ class Binding(TenantModel):
 
     proofs = models.JSONField(default=dict)  # ability → {"ok", "code", "proven_at"}
     repositories_seen = models.PositiveIntegerField(null=True, blank=True)
+    # The scenario of a fire drill while one runs. Verdicts are rehearsed then; use goes on.
+    drill = models.CharField(max_length=20, blank=True, default="", db_default="")
     used_at = models.DateTimeField(null=True, blank=True)
     version = models.PositiveIntegerField(default=1)
 

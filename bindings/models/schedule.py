@@ -52,6 +52,9 @@ class Check(TenantModel):
     code = models.CharField(max_length=20, blank=True)
     state = models.CharField(max_length=20, blank=True)
     steps = models.JSONField(default=list)
+    drill = models.BooleanField(
+        default=False, db_default=False
+    )  # of a fire drill: nobody was asked
 
     class Meta:
         constraints: ClassVar[list[Any]] = [

@@ -26,6 +26,8 @@ _SENTENCES = {
     "binding.suspended": gettext_lazy("%(account)s on %(platform)s is paused"),
     "binding.resumed": gettext_lazy("%(account)s on %(platform)s is used again"),
     "binding.undecryptable": gettext_lazy("The credential of %(account)s cannot be opened"),
+    "binding.drill_started": gettext_lazy("%(who)s began a fire drill on %(account)s"),
+    "binding.drill_ended": gettext_lazy("The fire drill on %(account)s has ended"),
     "instance.created": gettext_lazy("%(who)s made the instance %(name)s"),
     "instance.changed": gettext_lazy("%(who)s changed the instance %(name)s"),
     "instance.deleted": gettext_lazy("%(who)s deleted the instance %(name)s"),
@@ -46,6 +48,8 @@ _LOOKS = {
     "binding.insufficient": ("warn", "warn"),
     "binding.expiring": ("warn", "clock"),
     "binding.suspended": ("", "lock"),
+    "binding.drill_started": ("", "shield"),
+    "binding.drill_ended": ("", "shield"),
     "binding.unbound": ("", "off"),
     "access.denied": ("warn", "shield"),
     "token.created": ("", "key"),
@@ -60,12 +64,14 @@ def of_binding(binding: Binding, most: int) -> list[dict[str, Any]]:
 
 
 def lines(events: Iterable[Event]) -> Iterator[dict[str, Any]]:
-    """Each event as a page shows it: text, note (who from where), at, tone, symbol."""
+    """Each event as a page shows it: text, note (who from where), at, tone, symbol, and
+    whether it was only rehearsed."""
     for event in events:
         tone, symbol = _LOOKS.get(event.type, ("ok", "ok"))
         yield {
             "text": _sentence(event),
             "note": event.actor.get("ip") or "",
+            "drill": bool(event.data.get("drill")),
             "at": event.at,
             "tone": tone,
             "symbol": symbol,

@@ -55,6 +55,10 @@ GAUGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "open_refresh_intents": ("Refreshes whose outcome is unknown.", ()),
     "outbox_oldest_seconds": ("How long the oldest outgoing event has waited.", ()),
     "leases_active": ("Clone leases in force.", ("kind",)),
+    "drills_running": (
+        "Fire drills that run: what they show is rehearsed.",
+        ("provider", "scenario"),
+    ),
     "mass_guard_active": ("1 while a host's verdicts are held back.", ("host",)),
     "key_rows": ("Sealed rows under each key.", ("key_id",)),
 }

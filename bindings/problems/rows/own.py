@@ -54,6 +54,11 @@ ROWS = (
     error("RATE-02", _("Checked a moment ago. Try again in {n} s.")),
     error("HOOK-01", _("The signature is missing or does not match.")),
     error("HOOK-02", _("The signature is too old.")),
+    error("DRILL-01", _("A fire drill is running here until {time}. End it first.")),
+    error(
+        "DRILL-02",
+        _("There are no webhooks here yet, so a switched-off one cannot be rehearsed."),
+    ),
     info("SUSP-01", _("Paused by the operator on {date}: {reason}.")),
     error("SYS-01", _("Something failed on our side. Nothing was saved. Trace {trace}.")),
     error("SYS-02", _("We are being looked after. Try again in {n} seconds.")),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from django.db import IntegrityError
+from django.utils import timezone
 
 from bindings import expiry as ends
 from bindings import problems, state
@@ -17,7 +18,7 @@ from bindings.models import Binding, Check, CodeHost, Credential, Schedule
 from bindings.models import facts as keep_facts
 from bindings.models.bindings import Kind, Mode
 from bindings.services.custody import sealed
-from bindings.services.keep import ladder
+from bindings.services.keep import drills, ladder
 from bindings.services.keep.doctor import Examination
 from bindings.services.tell import outbox
 from portal.ground import rls
@@ -74,8 +75,8 @@ def live_binding(instance: Instance, provider: str) -> Binding | None:
 
 
 def lock(binding: Binding) -> Binding:
-    """The row of a live binding, held until the transaction ends. Needs an open scope. Raises
-    NotYours when it has ended."""
+    """The row of a live binding, held until the transaction ends; a fire drill on it ends first.
+    Needs an open scope. Raises NotYours when it has ended."""
     row: Binding | None = (
         Binding.objects.of(binding.tenant_id)
         .select_for_update(of=("self",))
@@ -85,6 +86,7 @@ def lock(binding: Binding) -> Binding:
     )
     if row is None:
         raise NotYours
+    drills.call_off(row, now=timezone.now())
     return row
 
 

@@ -72,8 +72,9 @@ def use(binding: Binding, *, why: str) -> Iterator[Provider]:
 
 
 def usable(binding: Binding) -> None:
-    """Refuse to use a binding whose credential cannot be used now: X-STATE-01."""
-    if state.Status(binding.status) not in state.USABLE:
+    """Refuse to use a binding whose credential cannot be used now: X-STATE-01. A fire drill stops
+    nothing: it began with a credential that can be used."""
+    if not binding.drill and state.Status(binding.status) not in state.USABLE:
         word = binding.state.value
         raise Refusal("X-STATE-01", state=word, extra={"state": word})
 

@@ -10,8 +10,8 @@ from django.utils import timezone
 from bindings import state
 from bindings.models import Binding, Check, Credential, Schedule, facts
 from bindings.services.custody.sealed import Undecryptable
-from bindings.services.custody.use import Stored, stored
-from bindings.services.keep import doctor, reopen, weather
+from bindings.services.custody.use import stored
+from bindings.services.keep import doctor, rehearsal, reopen, weather
 from bindings.services.keep.doctor import Examination, Question
 from bindings.services.keep.guard import Guard
 from bindings.services.keep.steps import KEYS, Step
@@ -76,6 +76,9 @@ def run(*, tenant_id: UUID, check_id: UUID) -> None:
     if check is None:
         return
     binding = check.binding
+    if binding.drill:
+        _rehearse(check)
+        return
     try:
         known = stored(binding)
     except NotYours:
@@ -85,7 +88,16 @@ def run(*, tenant_id: UUID, check_id: UUID) -> None:
         _keep_closed(check, shut)
         return
     question = Question(host=binding.host, secret=known.secret, mode=binding.mode, typed=False)
-    _keep(check, known, doctor.examine(question, now=timezone.now()))
+    _keep(check, known.generation, doctor.examine(question, now=timezone.now()))
+
+
+def _rehearse(check: Check) -> None:
+    """The same in a fire drill: its scenario answers, and nobody is asked."""
+    binding = check.binding
+    with rls.tenant(check.tenant_id):
+        rows = Credential.objects.of(check.tenant_id).filter(pk=binding.pk)
+        generation = rows.values_list("generation", flat=True).get()
+    _keep(check, generation, rehearsal.examine(binding, context=context_of(binding.host)))
 
 
 def run_now(*, binding: Binding) -> Check:
@@ -150,8 +162,9 @@ def _seconds_to_wait(instance: Instance) -> int:
         return 0
 
 
-def _keep(check: Check, known: Stored, found: Examination) -> None:
-    """Judge, and store the verdict if the row is still as it was judged; else judge it anew."""
+def _keep(check: Check, asked: int, found: Examination) -> None:
+    """Judge, and store the verdict if the row is still as it was judged; else judge it anew.
+    `asked`: the generation of the credential that was sent."""
     now, answer = timezone.now(), answer_of(found)
     host, row = check.binding.host, None
     if check.binding.status == Status.UNDECRYPTABLE:
@@ -164,8 +177,8 @@ def _keep(check: Check, known: Stored, found: Examination) -> None:
             seen,
             answer,
             host_id=host.pk,
-            generation=known.generation,
-            guard=Guard(),
+            generation=asked,
+            guard=None if check.binding.drill else Guard(),
             now=now,
         )
         words = said(
@@ -178,7 +191,8 @@ def _keep(check: Check, known: Stored, found: Examination) -> None:
         )
         row = _learn(check, verdict, words, found, now)
         if row is not None:
-            weather.hear(host, answer, verdict, words.reach, now)
+            if not check.binding.drill:
+                weather.hear(host, answer, verdict, words.reach, now)
             break
     _finish(check, found, row.state if row is not None else "", now)
 
@@ -196,12 +210,13 @@ def answer_of(found: Examination) -> Inspection | ProviderError:
 
 
 def _seen(check: Check) -> Facts | None:
-    """What is known of the binding now; None when it has ended."""
+    """What is known of the binding now; None when it has ended, or when a fire drill has begun or
+    ended meanwhile: what was answered then is not about what holds now."""
     with rls.tenant(check.tenant_id):
         row = (
             Binding.objects.of(check.tenant_id)
             .select_related("credential", "schedule")
-            .filter(pk=check.binding_id, unbound_at=None)
+            .filter(pk=check.binding_id, unbound_at=None, drill=check.binding.drill)
             .first()
         )
     if row is None:
@@ -224,6 +239,7 @@ def _learn(
         generation = Credential.objects.of(check.tenant_id).filter(pk=check.binding_id)
         if (
             row is None
+            or row.drill != check.binding.drill
             or row.version != verdict.was.version
             or generation.values_list("generation", flat=True).get() != verdict.was.generation
         ):
@@ -249,7 +265,8 @@ def _take_over(row: Binding, found: Examination) -> None:
     identity = found.identity
     if identity is None or identity.id != row.account_id:
         return
-    row.take_identity(identity)
+    if not row.drill:
+        row.take_identity(identity)
     row.proofs = {**row.proofs, **found.abilities}
     if found.repositories_seen is not None:
         row.repositories_seen = found.repositories_seen
@@ -269,6 +286,7 @@ def _finish(check: Check, found: Examination, word: str, now: datetime) -> None:
     check.status, check.code, check.state = found.outcome, found.code, word
     check.finished_at, check.ms = now, int((now - check.started_at).total_seconds() * 1000)
     check.steps = [step.stored() for step in found.steps]
+    check.drill = bool(check.binding.drill)
     with rls.tenant(check.tenant_id):
         check.save()
 

@@ -29,7 +29,8 @@ BATCH = 500
 class Due:
     """One binding to ask about. `secret`: the opened credential, or why it does not open. `lease`
     is what `next_check_at` was moved to: whoever stores the answer compares it. `proofs` is the
-    stored JSON, which few answers need to have read."""
+    stored JSON, which few answers need to have read. `drill`: the scenario of a fire drill, which
+    answers in the place of the host; "" for what is asked."""
 
     binding_id: UUID
     tenant_id: UUID
@@ -39,6 +40,7 @@ class Due:
     lease: datetime
     login: str
     proofs: str
+    drill: str
     secret: Credential | Undecryptable = field(repr=False)
 
 
@@ -62,7 +64,7 @@ SELECT b.id, b.tenant_id, b.instance_id, b.host_id, leased.failures,
        b.status_since, b.why, b.before, b.before_why, b.reach_since, b.reach_why, b.reach_until,
        b.suspicion, b.refused_at, b.first_failure_at, b.expires_at, b.quality, b.renews,
        c.expires_at, b.used_at, c.access, b.username, b.clone_username, b.organization, c.scopes,
-       c.quality, b.account_login, b.proofs::text
+       c.quality, b.account_login, b.proofs::text, b.drill
 FROM leased
 JOIN bindings_binding b ON b.id = leased.binding_id
 JOIN bindings_credential c ON c.binding_id = leased.binding_id
@@ -186,7 +188,9 @@ def _due(row: tuple[Any, ...], lease: datetime) -> Due:
         used_at=row[26],
         next_check_at=lease,
     )
-    return Due(row[0], row[1], row[2], row[3], facts, lease, row[33], row[34], _secret(row))
+    return Due(
+        row[0], row[1], row[2], row[3], facts, lease, row[33], row[34], row[35], _secret(row)
+    )
 
 
 def _secret(row: tuple[Any, ...]) -> Credential | Undecryptable:

@@ -30,7 +30,7 @@ SELECT count(*) FILTER (
                 AND status_since > %(since)s)),
        (SELECT count(*) FROM bindings_binding WHERE host_id = %(host)s AND unbound_at IS NULL)
 FROM bindings_binding
-WHERE host_id = %(host)s AND unbound_at IS NULL
+WHERE host_id = %(host)s AND unbound_at IS NULL AND drill = ''
   AND (NOT status IN ('active', 'expiring') OR suspicion > 0)
   AND NOT (quality = 'exact' AND expires_at <= %(now)s)
 """

@@ -55,6 +55,7 @@ def _batch(now: datetime, after: UUID) -> list[Binding]:
     rows = Binding.objects.select_for_update(skip_locked=True, of=("self",)).filter(
         pk__gt=after,
         unbound_at=None,
+        drill="",
         expires_at__lte=soon,
         quality__in=[Quality.EXACT.value, Quality.STATED.value],
         renews=False,

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from bindings import state
 from bindings.models import Binding, CodeHost, Schedule, facts
+from bindings.services.keep import drills
 from bindings.services.tell import outbox
 from bindings.state import Verdict, Why
 from portal.ground import rls
@@ -84,6 +85,7 @@ def _follow(binding: Binding, host: CodeHost, actor: Actor, now: datetime) -> in
     )
     if row is None:
         return 0
+    drills.call_off(row, now=now)
     turn = state.resume if host.enabled else state.suspend
     verdict = turn(facts.of(row), Why.HOST_DISABLED, now)
     if not verdict.changed:
@@ -109,6 +111,7 @@ def _locked(binding: Binding) -> Binding:
     )
     if row is None:
         raise NotYours
+    drills.call_off(row, now=timezone.now())
     return row
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import QuerySet
 
-from bindings.models import Authorization, Check, Ending, HealthDay, Repository
+from bindings.models import Authorization, Check, Drill, Ending, HealthDay, Repository
 from portal.ground import rls
 from portal.tenants.models import Reply
 
@@ -15,6 +15,7 @@ STRIP = timedelta(days=31)
 FORGOTTEN = timedelta(days=30)
 ATTEMPTS = timedelta(days=30)
 RECEIPTS = timedelta(days=30)
+DRILLS = timedelta(days=400)
 BATCH = 1000
 
 
@@ -29,6 +30,7 @@ def purge(now: datetime, *, dry_run: bool = False) -> dict[str, int]:
         "attempts": Authorization.objects.filter(expires_at__lt=now - ATTEMPTS),
         "receipts": Ending.objects.filter(finished_at__lt=now - RECEIPTS),
         "repositories": Repository.objects.filter(seen_at__lt=now - FORGOTTEN),
+        "drills": Drill.objects.filter(ended_at__lt=now - DRILLS),
         "replies": Reply.objects.filter(until__lt=now),
     }
     return {name: _remove(rows, dry_run=dry_run) for name, rows in old.items()}

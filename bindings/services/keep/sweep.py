@@ -21,7 +21,7 @@ from bindings.models import CodeHost
 from bindings.services.custody.door import door, host_for_accounts, rules_for
 from bindings.services.custody.pace import OURS, PACER, Budget, budget_of
 from bindings.services.custody.sealed import Undecryptable
-from bindings.services.keep import abilities, claim, weather, write
+from bindings.services.keep import abilities, claim, rehearsal, weather, write
 from bindings.services.keep.abilities import Abilities
 from bindings.services.keep.claim import Due, Lanes
 from bindings.services.keep.guard import Guard
@@ -167,7 +167,9 @@ class _Sweep:
             self.lanes.took(rows, asked)
             self.leased.update((row.binding_id, row) for row in rows)
             for row in rows:
-                if isinstance(row.secret, Undecryptable):
+                if row.drill:
+                    self._rehearse(row)
+                elif isinstance(row.secret, Undecryptable):
                     self._shut(row, row.secret)
                 elif row.host_id in self.lanes.closed or self._over():
                     self.lanes.done(row.host_id)  # its lease is handed back at the end
@@ -223,7 +225,7 @@ class _Sweep:
             heard.answer,
             host_id=due.host_id,
             generation=due.facts.generation,
-            guard=self.guard,
+            guard=None if due.drill else self.guard,
             now=now,
         )
         why = said(
@@ -237,7 +239,14 @@ class _Sweep:
         proofs = self._proofs(due, heard.answer, now)
         finding = Finding(due, verdict, heard.ms, why, proofs, secure=place.secure)
         self._settled(due, finding, _outcome(heard.answer))
-        self._weather(due.host_id, heard.answer, verdict, why, now)
+        if not due.drill:
+            self._weather(due.host_id, heard.answer, verdict, why, now)
+
+    def _rehearse(self, due: Due) -> None:
+        """A fire drill: its scenario answers, and nobody is asked."""
+        scenario, provider = rehearsal.Scenario(due.drill), self.places[due.host_id].slug
+        answer = rehearsal.answer(scenario, due.facts, provider=provider, login=due.login)
+        self._judge(due, _Answered(answer, 0))
 
     def _weather(
         self,

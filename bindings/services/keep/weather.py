@@ -156,9 +156,10 @@ def take_probe(host: CodeHost, *, now: datetime) -> bool:
 _NEXT = """
 UPDATE bindings_schedule SET next_check_at = %(now)s
 WHERE next_check_at > %(now)s AND binding_id = (
-  SELECT binding_id FROM bindings_schedule
-  WHERE host_id = %(host)s AND next_check_at IS NOT NULL
-  ORDER BY next_check_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+  SELECT s.binding_id FROM bindings_schedule s
+  WHERE s.host_id = %(host)s AND s.next_check_at IS NOT NULL
+    AND NOT EXISTS (SELECT FROM bindings_binding b WHERE b.id = s.binding_id AND b.drill <> '')
+  ORDER BY s.next_check_at LIMIT 1 FOR UPDATE OF s SKIP LOCKED)
 """
 
 
@@ -194,7 +195,7 @@ def _darken(host_id: UUID, said: Saying, now: datetime) -> int:
         with rls.fleet("a host is away"):
             rows = list(
                 Binding.objects.select_for_update(skip_locked=True)
-                .filter(host_id=host_id, unbound_at=None, pk__gt=after)
+                .filter(host_id=host_id, unbound_at=None, drill="", pk__gt=after)
                 .exclude(reach=Reach.UNREACHABLE)
                 .order_by("pk")[:_BATCH]
             )

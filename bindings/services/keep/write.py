@@ -151,7 +151,8 @@ SET checks = bindings_healthday.checks + 1,
 
 def _tally(findings: Sequence[Finding], now: datetime) -> None:
     """Days of trouble, for the strip; a good day is one that has no row."""
-    bad = [found for found in findings if found.said.code or found.ms >= SLOW_MS]
+    real = [found for found in findings if not found.due.drill]
+    bad = [found for found in real if found.said.code or found.ms >= SLOW_MS]
     if not bad:
         return
     with connection.cursor() as cursor:
@@ -198,6 +199,7 @@ def _check(found: Finding, now: datetime) -> Check:
         code=code,
         state=one_word(facts.status, facts.reach, suspicion=facts.suspicion),
         steps=[step.stored() for step in climbed],
+        drill=bool(found.due.drill),
     )
 
 

@@ -61,8 +61,13 @@ def entry(
         at=at,
         instance_id=binding.instance_id,
         binding_id=binding.pk,
-        data={"binding": picture(binding), **more},
+        data={"binding": picture(binding), **_mark(binding), **more},
     )
+
+
+def _mark(binding: Binding) -> dict[str, Any]:
+    """Whatever happens during a fire drill says so."""
+    return {"drill": True} if binding.drill else {}
 
 
 def picture(binding: Binding) -> dict[str, Any]:
