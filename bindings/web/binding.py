@@ -22,7 +22,7 @@ from bindings import problems
 from bindings.models import Binding, Check, Credential, HealthDay
 from bindings.models.bindings import Kind
 from bindings.services.browse.specs import LABELS
-from bindings.services.keep import checks
+from bindings.services.keep import checks, drills
 from bindings.web import feed, shown
 from bindings.web.board import POLL_FOR
 from bindings.web.sources import READ, crumbs
@@ -139,6 +139,9 @@ def head(request: Request, binding: Binding, now: datetime) -> dict[str, Any]:
         "may_check": actor.may(shown.CHECK) and binding.status != "pending",
         "may_unbind": shown.may_unbind(actor, binding),
         "can_replace": binding.kind == Kind.TOKEN and actor.may(shown.WRITE),
+        "may_drill": actor.may(shown.WRITE) and drills.on_sandbox(binding.host),
+        "drill": shown.drill(binding),
+        "can_end_drill": actor.may(shown.WRITE),
         "now": now,
     }
 

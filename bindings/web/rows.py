@@ -125,6 +125,9 @@ def may_wait(binding: Binding, now: datetime) -> bool:
 
 def _said(binding: Binding, now: datetime) -> dict[str, str]:
     platform = LABELS[binding.provider]
+    if binding.drill:
+        said = _("This is a drill. Nothing real is touched; the page of the binding tells more.")
+        return {"title": f"{platform}: {words.STATES[binding.state.value].label}", "text": said}
     if binding.state is State.EXPIRING:
         end = shown.end_of(binding, now)
         title = _("The %(platform)s token ends %(when)s.")
@@ -153,6 +156,7 @@ def _bound_row(actor: Actor, binding: Binding, now: datetime, *, checking: bool)
         "state": "checking" if checking else binding.state.value,
         "days": shown.days_left(binding, now),
         "severe": shown.severe(binding),
+        "drill": bool(binding.drill),
         "end": end,
         "end_url": reverse("end_date", args=here) if states else "",
         "share": shown.share_of(binding, now) if end.days is not None else None,

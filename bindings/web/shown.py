@@ -12,7 +12,8 @@ from bindings import expiry, problems, state
 from bindings.models import Binding, Check, facts
 from bindings.models.bindings import Kind
 from bindings.services.browse.specs import spec_of
-from bindings.services.keep import steps
+from bindings.services.keep import drills, steps
+from bindings.services.keep.rehearsal import SCENARIOS, Scenario
 from portal.ground import refusals
 from portal.templatetags import words
 from portal.tenants.access import Actor, tenant_of
@@ -154,6 +155,15 @@ def end_tone(binding: Binding, now: datetime) -> str:
 def severe(binding: Binding) -> bool:
     """Does even listing fail?"""
     return not _lists(binding)
+
+
+def drill(binding: Binding) -> dict[str, Any] | None:
+    """The fire drill that runs on a binding: what is rehearsed, and until when; None mostly."""
+    if not binding.drill:
+        return None
+    running = [one for one in drills.of_binding(binding, 1) if one.ended_at is None]
+    until = running[0].until if running else None
+    return {"scenario": SCENARIOS[Scenario(binding.drill)], "until": until}
 
 
 def may_unbind(actor: Actor, binding: Binding) -> bool:

@@ -35,6 +35,7 @@ RIGHTS = {
     "bindings_repository": ("", "SIUD", "SD"),
     "bindings_notice": ("", "SIU", "SIU"),
     "bindings_authorization": ("", "SIUD", "SD"),
+    "bindings_drill": ("", "SIU", "SD"),
     "bindings_ending": ("", "SIU", "SD"),
 }
 _LETTERS = {"SELECT": "S", "INSERT": "I", "UPDATE": "U", "DELETE": "D"}

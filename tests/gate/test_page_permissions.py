@@ -63,6 +63,8 @@ PAGES = {
     f"{B}end/": (ADMINS, MISFILLED),
     # Nothing uses it, so no name has to be typed: it ends with alice's.
     f"{B}unbind/": (ADMINS, "302 403 403 404 302 302 302"),
+    # Not on the sandbox: only operators hold drills there.
+    f"{B}drill/": ("404 404 404 404 302 302 302", "404 403 403 404 302 302 302"),
     # It is bound, so there is no receipt yet.
     f"{B}receipt/": ("404 404 404 404 302 302 302", NOT_HERE),
 }

@@ -126,9 +126,9 @@ def latest(most: int = 50) -> list[Drill]:
         return list(rows.order_by("-id")[:most])
 
 
-def running() -> Mapping[tuple[str, str], int]:
+def running() -> dict[tuple[str, ...], float]:
     """(provider, scenario) → drills that run. Needs the fleet's scope."""
-    found: dict[tuple[str, str], int] = {}
+    found: dict[tuple[str, ...], float] = {}
     rows = Drill.objects.filter(ended_at=None).values_list("binding__provider", "scenario")
     for pair in rows:
         found[pair] = found.get(pair, 0) + 1

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from bindings import problems
 from bindings.models import Binding, facts
@@ -36,6 +38,20 @@ class Scenario(StrEnum):
     RATE_LIMITED = "rate_limited"
     TLS_CHANGED = "tls_changed"
     UNREACHABLE = "unreachable"
+
+
+SCENARIOS = MappingProxyType(
+    {
+        Scenario.EXPIRED: _("The credential has ended"),
+        Scenario.REVOKED: _("The credential is revoked"),
+        Scenario.SCOPE_LOST: _("A permission is missing"),
+        Scenario.HOOK_DISABLED: _("The webhook is switched off"),
+        Scenario.RATE_LIMITED: _("The platform asks us to wait"),
+        Scenario.TLS_CHANGED: _("The certificate has changed"),
+        Scenario.UNREACHABLE: _("The server does not answer"),
+    }
+)
+"""What people read."""
 
 
 def answer(

@@ -19,7 +19,7 @@ from tests.bindings.admin.conftest import Operator, address, told
 from tests.people import Somebody
 
 LISTS = [f"{model._meta.app_label}_{model._meta.model_name}" for model in admin.site._registry]
-PAGES = ["index", "operator_health", "operator_keys", "bindings_codehost_add"]
+PAGES = ["index", "operator_health", "operator_keys", "operator_drill", "bindings_codehost_add"]
 PAGES += [f"{one}_changelist" for one in LISTS]
 DETAILS = ["bindings_binding_change", "tenants_instance_change"]
 
