@@ -85,6 +85,8 @@ def _act(request: Request, binding: Binding) -> None:
         return
     try:
         drills.start(actor=request.actor, binding=binding, scenario=Scenario(wanted))
+    except NotYours:
+        raise
     except Refusal as refused:
         messages.warning(request, refusals.words(refused.code, refused.facts).detail)
     else:
