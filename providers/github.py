@@ -56,6 +56,7 @@ DATED = {"X-GitHub-Api-Version": "2022-11-28"}
 YEAR = 365 * 86_400.0
 """Seconds unused after which a token is revoked: docs.github.com, token expiration."""
 
+MOST = "100"  # rows on a page
 TAGS_OF_TAGS = 5
 """How deep a tag of a tag is followed."""
 
@@ -127,7 +128,7 @@ class GitHub(Provider):
         if answer.status >= 500 or answer.status == 429 or answer.status // 100 == 3:
             raise failure_of(answer)
         named = any(name.startswith("x-github-") for name in answer.headers)
-        return named and answer.status in (200, 401, 403)
+        return (named and answer.status in (200, 401, 403)) or words.is_overview(answer)
 
     # -- the account -----------------------------------------------------------------------------
 
@@ -227,8 +228,8 @@ class GitHub(Provider):
         api_url = self.host.api_url
         return reading.wherever(_place(repository), ask, api_url=api_url, by_id="/repositories/")
 
-    def _list(self, repository: str, what: str) -> Answer:
-        return self._at(repository, lambda at: self.line.get(f"{at}/{what}", per_page="100"))
+    def _list(self, repository: str, what: str, per_page: str = "") -> Answer:
+        return self._at(repository, lambda at: self.line.get(f"{at}/{what}", per_page=per_page))
 
     def repositories(self, *, matching: str = "", cursor: str = "") -> Page[Repository]:
         # No search: GitHub's index lags and ends at 1,000. The walk filters page by page.
@@ -269,7 +270,7 @@ class GitHub(Provider):
         default = self._at(repository, self.line.get).object().get("default_branch")
         if not cursor and reading.can_begin(matching):
             return self._beginning(repository, matching, default)
-        answer = self.line.follow(cursor) if cursor else self._list(repository, "branches")
+        answer = self.line.follow(cursor) if cursor else self._list(repository, "branches", MOST)
         convert = partial(words.branch, default=default)
         return reading.ref_page(answer, convert, "branches", reading.holds_later(matching))
 
@@ -287,7 +288,7 @@ class GitHub(Provider):
 
     def tags(self, repository: str, *, matching: str = "", cursor: str = "") -> Page[Ref]:
         # Not matching-refs: it shows tag objects, and each would cost a request to peel.
-        answer = self.line.follow(cursor) if cursor else self._list(repository, "tags")
+        answer = self.line.follow(cursor) if cursor else self._list(repository, "tags", MOST)
         return reading.ref_page(answer, words.tag, "tags", reading.holds(matching))
 
     def resolve_ref(self, repository: str, ref: str) -> Ref:
@@ -333,7 +334,7 @@ class GitHub(Provider):
 
     def hooks(self, repository: str) -> tuple[Hook, ...]:
         try:
-            first = self._list(repository, "hooks")
+            first = self._list(repository, "hooks", MOST)
             return tuple(map(words.hook, reading.all_rows(self.line, first, "hooks")))
         except NotFound:  # so GitHub hides hooks from a token or a person who may not see them
             found = self.repository(repository)
@@ -372,8 +373,7 @@ class GitHub(Provider):
             self.hooks(repository)  # gone, unless the list says that we may not look any more
 
     def test_hook(self, repository: str, hook_id: str) -> None:
-        path = f"hooks/{quote(hook_id)}/pings"
-        self._at(repository, lambda at: self.line.post(f"{at}/{path}", {}))
+        self._at(repository, lambda at: self.line.post(f"{at}/hooks/{quote(hook_id)}/pings"))
 
     # -- receiving -------------------------------------------------------------------------------
 

@@ -67,6 +67,16 @@ def identity(raw: reading.Raw) -> Identity:
     )
 
 
+def is_overview(answer: Answer) -> bool:
+    """Is this what `/meta` answers? The member is required by GitHub's own description."""
+    if answer.status != 200:
+        return False
+    try:
+        return "verifiable_password_authentication" in answer.object()
+    except BadAnswer:
+        return False
+
+
 def scopes(headers: Headers) -> frozenset[str] | None:
     """The granted scopes; None where GitHub does not say."""
     return frozenset(_names(headers, "x-oauth-scopes")) if "x-oauth-scopes" in headers else None
@@ -176,9 +186,9 @@ def _sha(raw: reading.Raw, key: str, of: str) -> str:
 
 
 def wanted_hook(url: str, secret: str) -> Mapping[str, Any]:
-    # Left out, `content_type` is "form": docs.github.com, REST API endpoints for webhooks.
+    # Left out, `content_type` is "form" and `name` is "web", which a change does not take.
     config = {"url": url, "content_type": "json", "insecure_ssl": "0", "secret": secret}
-    return {"name": "web", "active": True, "events": ["push"], "config": config}
+    return {"active": True, "events": ["push"], "config": config}
 
 
 def hook(raw: reading.Raw) -> Hook:

@@ -24,6 +24,7 @@ from providers.watchdog import Alarm, Watchdog
 __all__ = ["Answer", "Door", "Greeting", "Line", "Network", "Pace", "Stream", "settle"]
 
 CAP = 2 * 1024 * 1024
+Data = Mapping[str, Any]
 """Bytes of one answer."""
 
 _VALUE = re.compile(r"[\t\x20-\x7e]*")
@@ -340,7 +341,7 @@ class Line:
             raise BadAnswer("foreign_link")
         return self._settled(self.bare("GET", target.removeprefix(self._base)))
 
-    def post(self, path: str, data: Mapping[str, Any], *, seconds: float = 15.0) -> Answer:
+    def post(self, path: str, data: Data | None = None, *, seconds: float = 15.0) -> Answer:
         return self._settled(self.bare("POST", path, data, seconds=seconds))
 
     def put(self, path: str, data: Mapping[str, Any], *, seconds: float = 15.0) -> Answer:
@@ -362,7 +363,6 @@ class Line:
         seconds: float = 15.0,
     ) -> Answer:
         """The answer of any status, unjudged. `data` is sent as JSON.
-
         Raises TokenRejected("characters") for a token that cannot travel in a header.
         """
         if not all(map(_VALUE.fullmatch, self._auth.values())):

@@ -47,7 +47,6 @@ def test_a_hook_is_made_active_and_with_a_json_body():
         made = account.add_hook("acme-inc/api", url=URL, secret=SECRET)
     assert made.id == "12"
     assert host.asked[-1].json() == {
-        "name": "web",
         "active": True,
         "events": ["push"],
         "config": {"url": URL, "content_type": "json", "insecure_ssl": "0", "secret": SECRET},

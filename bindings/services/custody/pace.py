@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import structlog
 
 from bindings.models import CodeHost
-from portal.ground import redis
+from portal.ground import metrics, redis
 from providers.catalogue import REGISTRY
 from providers.errors import RateLimited
 from providers.http import Pace
@@ -30,6 +30,8 @@ PROCESSES = 4
 """That ask hosts: among so many a budget is divided while they cannot count together."""
 OURS = "pace"
 """The reason of a RateLimited that we raise ourselves: nothing was asked, the host said nothing."""
+THEIRS = "of-tenants"
+"""The label of all servers that tenants typed."""
 PATIENCE = 10.0
 """Seconds that one call waits for its turn."""
 _MARGIN = 1.01  # requests arrive a little after they were counted
@@ -39,10 +41,13 @@ Key = TypeVar("Key", bound=Hashable)
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """`most` requests in any window to the host that is called `name` among all hosts."""
+    """`most` requests in any window to the host that is called `name` among all hosts. `provider`
+    and `label`: how the figures call it."""
 
     name: str
     most: int
+    provider: str = ""
+    label: str = ""
 
 
 def budget_of(host: CodeHost) -> Budget:
@@ -52,7 +57,10 @@ def budget_of(host: CodeHost) -> Budget:
     key, so that an address somebody tries again and again is one host before it is stored.
     """
     most = host.per_minute or REGISTRY[host.provider].spec.per_minute
-    return Budget(f"{host.owner_id or ''}:{host.provider}:{host.base_url}", most)
+    # The name of a tenant's own server says who the tenant is; it never stands in a figure.
+    label = host.slug if host.owner_id is None else THEIRS
+    name = f"{host.owner_id or ''}:{host.provider}:{host.base_url}"
+    return Budget(name, most, host.provider, label)
 
 
 class Pacer:
@@ -120,11 +128,16 @@ class _Turns:
 
     def __init__(self, pacer: Pacer, budget: Budget, *, paid: int = 0) -> None:
         self._pacer, self._budget, self._paid = pacer, budget, paid
+        self._sent = time.monotonic()
 
     def wait(self, origin: str) -> None:
         if self._paid:
             self._paid -= 1
-            return
+        else:
+            self._queue()
+        self._sent = time.monotonic()
+
+    def _queue(self) -> None:
         ends = time.monotonic() + PATIENCE
         while pause := self._pacer.one(self._budget):
             if time.monotonic() + pause > ends:
@@ -132,7 +145,21 @@ class _Turns:
             time.sleep(pause)
 
     def learn(self, origin: str, headers: Headers, status: int) -> None:
-        """What a host says of its own limits is the weather's, and the binding's."""
+        """Counted; what a host says of its own limits is the weather's, and the binding's."""
+        budget, took = self._budget, time.monotonic() - self._sent
+        outcome = _outcome(status)
+        metrics.provider_requests.labels(budget.provider, budget.label, outcome).inc()
+        metrics.provider_request_seconds.labels(budget.provider).observe(took)
+
+
+def _outcome(status: int) -> str:
+    """A status in one word. 0: no usable answer came."""
+    if status == 0:
+        return "unreachable"
+    if status < 400:
+        return "ok"
+    known = {401: "refused", 403: "refused", 429: "rate_limited"}
+    return known.get(status, "rejected" if status < 500 else "failed")
 
 
 PACER = Pacer()

@@ -15,10 +15,10 @@ from bindings.services.keep import doctor, rehearsal, reopen, weather
 from bindings.services.keep.doctor import Examination, Question
 from bindings.services.keep.guard import Guard
 from bindings.services.keep.steps import KEYS, Step
-from bindings.services.keep.verdict import Said, context_of, judge, said
+from bindings.services.keep.verdict import Said, context_of, judge, result_of, said
 from bindings.services.tell import outbox
 from bindings.state import Facts, Status, Verdict
-from portal.ground import jobs, redis, rls
+from portal.ground import jobs, metrics, redis, rls
 from portal.ground.refusals import NotYours, Refusal
 from portal.tenants.access import Actor
 from portal.tenants.models import Instance
@@ -167,6 +167,7 @@ def _keep(check: Check, asked: int, found: Examination) -> None:
     `asked`: the generation of the credential that was sent."""
     now, answer = timezone.now(), answer_of(found)
     host, row = check.binding.host, None
+    metrics.checks.labels(host.provider, result_of(answer)).inc()
     if check.binding.status == Status.UNDECRYPTABLE:
         reopen.wake(check.tenant_id, check.binding_id, now)
     for _ in range(_TRIES):
@@ -310,6 +311,7 @@ def _keep_closed(check: Check, shut: Undecryptable) -> None:
         ),
         code=code,
     )
+    metrics.checks.labels(check.binding.provider, "undecryptable").inc()
     with rls.tenant(check.tenant_id):
         row = _locked(check)
         if row is not None:

@@ -25,11 +25,12 @@ from bindings.services.keep import abilities, claim, rehearsal, weather, write
 from bindings.services.keep.abilities import Abilities
 from bindings.services.keep.claim import Due, Lanes
 from bindings.services.keep.guard import Guard
-from bindings.services.keep.verdict import Said, context_of, judge, said
+from bindings.services.keep.verdict import Said, context_of, judge, result_of, said
 from bindings.services.keep.weather import BREAKS_AFTER, Heard, Saying, Sky
 from bindings.services.keep.write import Finding
+from portal.ground import metrics
 from providers.catalogue import REGISTRY, connect
-from providers.errors import ProviderError, RateLimited, TokenRejected
+from providers.errors import ProviderError, RateLimited
 from providers.fanout import fan_out
 from providers.types import Credential, Host, Inspection, Rules
 
@@ -238,7 +239,7 @@ class _Sweep:
         )
         proofs = self._proofs(due, heard.answer, now)
         finding = Finding(due, verdict, heard.ms, why, proofs, secure=place.secure)
-        self._settled(due, finding, _outcome(heard.answer))
+        self._settled(due, finding, result_of(heard.answer))
         if not due.drill:
             self._weather(due.host_id, heard.answer, verdict, why, now)
 
@@ -295,6 +296,7 @@ class _Sweep:
         self.lanes.done(due.host_id)
         self.leased.pop(due.binding_id, None)
         self.result.outcomes[outcome] += 1
+        metrics.checks.labels(self.places[due.host_id].slug, outcome).inc()
         if due.binding_id in self.findings:
             self._flush()  # one statement holds one answer of a binding
         self.findings[due.binding_id] = finding
@@ -308,11 +310,3 @@ class _Sweep:
         self.flushed = time.monotonic()
         if self.progress is not None:
             self.progress(self.result)
-
-
-def _outcome(answer: Inspection | ProviderError) -> str:
-    if isinstance(answer, Inspection):
-        return "ok"
-    if isinstance(answer, TokenRejected):
-        return "refused"
-    return "rate_limited" if isinstance(answer, RateLimited) else "unreachable"

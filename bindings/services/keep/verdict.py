@@ -17,7 +17,7 @@ from bindings.services.custody.door import rules_for
 from bindings.services.keep.guard import Guard
 from bindings.state import Facts, Reach, Status, Verdict, Why
 from providers.catalogue import REGISTRY
-from providers.errors import ProviderError, TokenRejected
+from providers.errors import ProviderError, RateLimited, TokenRejected
 from providers.types import Inspection, Quality
 
 Words = Mapping[str, Any]
@@ -106,6 +106,15 @@ def said(
         return Said(status={})
     code, facts = found
     return Said(code, _plain({**facts, "new": answer.identity.login, "old": login}))
+
+
+def result_of(answer: Inspection | ProviderError) -> str:
+    """An answer in one word, for counting: ok, refused, rate_limited or unreachable."""
+    if isinstance(answer, Inspection):
+        return "ok"
+    if isinstance(answer, TokenRejected):
+        return "refused"
+    return "rate_limited" if isinstance(answer, RateLimited) else "unreachable"
 
 
 def _plain(facts: Words) -> dict[str, str]:
