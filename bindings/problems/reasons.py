@@ -53,7 +53,9 @@ def of_status(
     if facts.why is Why.SCOPE and missing:
         code, found = explain_missing(missing, prefix=prefix, has=has)
         return code, {**context, **found}
-    return existing(prefix, _WHY[facts.why]), {**_dates(facts, now), **context}
+    # Which right is missing was found out once, and is stored with its facts.
+    suffix = context.pop("suffix", "") if facts.why is Why.SCOPE else ""
+    return existing(prefix, suffix or _WHY[facts.why]), {**_dates(facts, now), **context}
 
 
 def of_reach(word: str, *, prefix: str, **context: Any) -> Explained | None:

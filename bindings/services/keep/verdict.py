@@ -98,14 +98,22 @@ def said(
             answer, prefix=prefix, status=verdict.status, **{**context, "login": login}
         )
         plain = _plain(facts)
-        return Said(code, None, plain) if verdict.reach is not Reach.OK else Said(code, plain)
+        if verdict.reach is not Reach.OK:
+            return Said(code, None, plain)
+        return Said(code, {**plain, **_right(verdict, code)})
     found = problems.of_status(
         verdict.facts, now, prefix=prefix, missing=verdict.missing, has=answer.scopes
     )
     if found is None or verdict.why not in (Why.SCOPE, Why.IDENTITY_CHANGED):
         return Said(status={})
     code, facts = found
-    return Said(code, _plain({**facts, "new": answer.identity.login, "old": login}))
+    told = _plain({**facts, "new": answer.identity.login, "old": login})
+    return Said(code, {**told, **_right(verdict, code)})
+
+
+def _right(verdict: Verdict, code: str) -> dict[str, str]:
+    """Which right is missing, so that pages say the same as the check did."""
+    return {"suffix": code.partition("-")[2]} if verdict.why is Why.SCOPE else {}
 
 
 def result_of(answer: Inspection | ProviderError) -> str:

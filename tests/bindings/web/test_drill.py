@@ -72,6 +72,8 @@ def test_the_table_and_its_banner_say_that_it_is_a_drill(
 ) -> None:
     drills.start(actor=alice.actor, binding=binding, scenario=Scenario.SCOPE_LOST)
     sweep.run()
+    overview = read(alice.client.get(at.of(binding)))
+    assert "Without api we cannot add webhooks." in overview.text
     page = read(alice.client.get(at.sources))
     assert "A permission is missing drill" in page.text
     assert "GitLab: A permission is missing This is a drill." in page.text
