@@ -55,7 +55,6 @@ OAUTH = OAuthDialect(
     pkce=True,
     refresh_needs_redirect=True,
 )
-_ROTATE = "/personal_access_tokens/self/rotate"
 
 
 class GitLab(Provider):
@@ -207,9 +206,9 @@ class GitLab(Provider):
         if self.credential.kind is Method.OAUTH:
             raise NotSupported(Can.ROTATE)
         # Without a date the new token lives one week: docs.gitlab.com, personal access tokens API.
-        body = {"expires_at": until.isoformat()}
+        body, path = {"expires_at": until.isoformat()}, "/personal_access_tokens/self/rotate"
         try:
-            raw = self.line.post(_ROTATE, body, seconds=oauth.SECONDS).object()
+            raw = self.line.post(path, body, seconds=oauth.SECONDS).object()
         except (MissingScope, NotFound):
             raise NotSupported(Can.ROTATE) from None
         except BadAnswer as refused:
