@@ -13,6 +13,8 @@ from django.utils import timezone
 from bindings.models import Authorization, Binding, Check, CodeHost, Ending
 from bindings.services.bind import links
 from bindings.services.browse.specs import ORDER
+from bindings.services.keep import ladder
+from bindings.services.tell import people
 from portal.ground import rls
 from portal.tenants.models import Instance
 from tests import factories
@@ -97,6 +99,9 @@ class World:
                 expires_at=NOW,
             )
 
+        ladder.climb(NOW)
+        people.tell(NOW)
+
     def of(self, binding: Binding, page: str = "") -> str:
         return f"/t/acme/bindings/{binding.public_id}/{page}"
 
@@ -127,6 +132,9 @@ PAGES: dict[str, Callable[[World], str]] = {
     "unbind": lambda w: w.of(w.bound["gitlab"], "unbind/"),
     "receipt": lambda w: w.of(w.ended, "receipt/"),
     "expiry": lambda w: "/t/acme/expiry/",
+    "calendar": lambda w: "/t/acme/expiry/feed/",
+    "notices": lambda w: "/t/acme/notices/",
+    "preferences": lambda w: "/me/notifications/",
     "activity": lambda w: "/t/acme/activity/",
     "tokens": lambda w: "/t/acme/tokens/",
     "token-new": lambda w: "/t/acme/tokens/new/",

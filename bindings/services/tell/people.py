@@ -64,6 +64,7 @@ class _Tenant:
     chosen: preferences.Chosen
     now: datetime
     crowded: set[UUID] = field(default_factory=set)  # hosts with more than MANY live bindings
+    told: set[tuple[UUID, UUID, datetime]] = field(default_factory=set)  # user, notice, at
 
 
 def tell(now: datetime) -> int:
@@ -102,6 +103,8 @@ def _tell(tenant_id: UUID, batch: Sequence[Notice], now: datetime) -> int:
     place = _Tenant(tenant_id, _people(tenant_id), preferences.Chosen(), now)
     place.chosen = preferences.of_people(place.people)
     place.crowded = _crowded(tenant_id, batch)
+    before = Told.objects.of(tenant_id).filter(notice__in=batch)
+    place.told = set(before.values_list("user_id", "notice_id", "at"))
     piles: dict[_Pile, list[Notice]] = defaultdict(list)
     for notice in batch:
         # What was over before anybody heard of it is no news.
@@ -137,7 +140,8 @@ def _piles(notice: Notice, place: _Tenant) -> Iterable[_Pile]:
         channel = place.chosen.channel(user, topic)
         if mailed is not None and not mailed[user] and channel is not Channel.NONE:
             channel = Channel.PORTAL  # whoever got no mail about the trouble needs none now
-        if channel is not Channel.NONE:
+        known = (user, notice.pk, notice.opened_at) in place.told
+        if channel is not Channel.NONE and not known:
             yield _Pile(user, notice.kind, notice.step, host, channel)
 
 

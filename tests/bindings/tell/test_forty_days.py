@@ -27,7 +27,7 @@ def lines(tenant: Tenant, person: User) -> list[tuple[str, int]]:
         return list(rows.values_list("kind", "step"))
 
 
-def live(until: datetime, *, hours: int = 6) -> None:
+def live(until: datetime, *, hours: int = 8) -> None:
     """Forty days in steps; at each the jobs run twice, as two beats by mistake would make them."""
     for step in range(24 * 40, 0, -hours):
         with time_machine.travel(until - timedelta(hours=step), tick=False):

@@ -87,3 +87,13 @@ def test_an_unbinding_closes_everything_and_leads_to_its_receipt(
         )
     assert said.title == "Alice unbound build-bot on GitLab from prod-registry"
     assert said.url.endswith(f"/t/acme/bindings/{binding.public_id}/receipt/")
+
+
+def test_a_notice_that_is_worked_off_again_is_told_to_nobody_twice(
+    binding: Binding, dora: Somebody, acme: Tenant
+) -> None:
+    people.tell(timezone.now())
+    with rls.tenant(acme.pk):
+        Notice.objects.of(acme).update(told_at=None)
+    people.tell(timezone.now())
+    assert read(acme, dora) == ["Alice bound build-bot on GitLab to prod-registry"]
