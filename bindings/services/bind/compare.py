@@ -8,6 +8,7 @@ from bindings.services.browse.repositories import refusal
 from bindings.services.browse.usage import Comparison
 from bindings.services.custody.door import door
 from bindings.services.custody.use import ERRAND, provider_at
+from portal.ground import rls
 from portal.ground.refusals import Refusal
 from providers.catalogue import REGISTRY
 from providers.errors import ProviderError
@@ -17,7 +18,8 @@ from providers.types import Credential
 def seen_by(*, binding: Binding, host: CodeHost, secret: Credential) -> Comparison:
     """What of `binding`'s repositories in use an account at `host` sees. Asks the platform, unless
     nothing is in use. Raises Refusal with the code of what the platform did."""
-    used = usage.in_use(binding)
+    with rls.tenant(binding.tenant_id):
+        used = usage.in_use(binding)
     if not used:
         return Comparison(0)
     provider = provider_at(host, secret, through=door().within(ERRAND))

@@ -53,15 +53,14 @@ class Comparison:
 
 
 def in_use(binding: Binding) -> list[Used]:
-    """The repositories of a binding that are in use, by path. Opens the tenant's scope."""
+    """The repositories of a binding that are in use, by path. Needs a scope."""
     since = timezone.now() - LATELY
-    with rls.tenant(binding.tenant_id):
-        rows = (
-            Repository.objects.of(binding.tenant_id)
-            .filter(instance_id=binding.instance_id, host_id=binding.host_id, used_at__gt=since)
-            .order_by("path")
-        )
-        return [Used(row.remote_id, row.path) for row in rows]
+    rows = (
+        Repository.objects.of(binding.tenant_id)
+        .filter(instance_id=binding.instance_id, host_id=binding.host_id, used_at__gt=since)
+        .order_by("path")
+    )
+    return [Used(row.remote_id, row.path) for row in rows]
 
 
 def note(*, binding: Binding, remote_id: str) -> None:

@@ -91,7 +91,8 @@ def test_a_comparison_that_fails_half_way_leaves_the_old_one(
     gitlab: GitLab, alice: Somebody, binding: Binding, instance: Instance, fault: str, acme: Tenant
 ) -> None:
     builds_from(binding, "platform/api", alone(gitlab))
-    number = usage.in_use(binding)[0].remote_id
+    with rls.tenant(binding.tenant_id):
+        number = usage.in_use(binding)[0].remote_id
     gitlab.fault(fault, f"/api/v4/projects/{number}")
     refusal = refused(
         lambda: switch_to(gitlab, alice.actor, instance, binding, accept_missing=True)
