@@ -6,6 +6,16 @@ from pathlib import Path
 
 import pytest
 
+# Helpers whose plain asserts are to be explained like those of a test; before anybody imports them.
+pytest.register_assert_rewrite(
+    "tests.providers.contract",
+    "tests.providers.contract_code",
+    "tests.providers.contract_hooks",
+    "tests.providers.contract_oauth",
+    "tests.providers.stage",
+    "tests.providers.goldens",
+)
+
 pytest_plugins = ("tests.hosts", "tests.people", "tests.bindings.clouds", "tests.bindings.seven")
 
 

@@ -194,7 +194,15 @@ def test_another_tenants_ends_are_not_in_it(
     assert events(Client().get(path)) == []
 
 
-@pytest.mark.parametrize("key", ["x", bearer.make("mrf"), bearer.make("mrg"), "mrf_" + "0" * 49])
+WRONG = {
+    "no key": "x",
+    "nobody's": bearer.make("mrf"),
+    "a token": bearer.make("mrg"),
+    "unchecked": "mrf_" + "0" * 49,
+}
+
+
+@pytest.mark.parametrize("key", WRONG.values(), ids=WRONG)
 def test_a_wrong_key_is_not_found(db: None, key: str) -> None:
     assert Client().get(f"/feeds/{key}.ics").status_code == 404
 

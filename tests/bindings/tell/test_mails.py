@@ -327,7 +327,15 @@ def test_of_the_key_only_its_digest_is_kept(
     assert key not in str(superuser.execute("SELECT * FROM bindings_mail").fetchall())
 
 
-@pytest.mark.parametrize("key", ["x", "mru_" + "a" * 49, bearer.make("mru"), bearer.make("mrf")])
+OTHERS = {
+    "no key": "x",
+    "unchecked": "mru_" + "a" * 49,
+    "nobody's": bearer.make("mru"),
+    "a calendar's": bearer.make("mrf"),
+}
+
+
+@pytest.mark.parametrize("key", OTHERS.values(), ids=OTHERS)
 def test_any_other_key_is_not_found(db: None, key: str) -> None:
     assert Client().get(f"/me/unsubscribe/{key}/").status_code == 404
     assert Client().post(f"/me/unsubscribe/{key}/").status_code == 404
