@@ -89,7 +89,6 @@ def read(local: Path = embedded.LOCAL) -> Environment:
     url = reader.address("MOORING_URL", f"http://{_reached_at(bind)}")
     database = reader.database("DATABASE_URL", services.get("DATABASE_URL", ""))
     redis_url = reader.text("REDIS_URL", services.get("REDIS_URL", ""))
-    lines = "console" if stage == "development" else "json"
     return Environment(
         stage=stage,
         url=url,
@@ -123,7 +122,7 @@ def read(local: Path = embedded.LOCAL) -> Environment:
         email_from=reader.text("MOORING_EMAIL_FROM", f"mooring@{urlsplit(url).hostname}"),
         sandbox_url=reader.address("MOORING_SANDBOX_URL", ""),
         spool=reader.text("MOORING_SPOOL", str(local / "spool")),
-        log_format=reader.choice("MOORING_LOG_FORMAT", ("json", "console"), lines),
+        log_format=reader.choice("MOORING_LOG_FORMAT", ("json", "console"), _LINES[stage]),
         log_level=reader.choice("MOORING_LOG_LEVEL", _LEVELS, "info"),
         lease_minutes=reader.number("MOORING_LEASE_MINUTES", 15, least=1),
         lease_minutes_max=reader.number("MOORING_LEASE_MINUTES_MAX", 60, least=1),
@@ -137,6 +136,7 @@ def for_children(**more: str) -> dict[str, str]:
     return os.environ | more
 
 
+_LINES = {"development": "console", "test": "json", "production": "json"}
 _LEVELS = ("debug", "info", "warning", "error", "critical")
 _NEEDED = (
     "DATABASE_URL",
