@@ -122,7 +122,7 @@ def read(local: Path = embedded.LOCAL) -> Environment:
         email_from=reader.text("MOORING_EMAIL_FROM", f"mooring@{urlsplit(url).hostname}"),
         sandbox_url=reader.address("MOORING_SANDBOX_URL", ""),
         spool=reader.text("MOORING_SPOOL", str(local / "spool")),
-        log_format=reader.choice("MOORING_LOG_FORMAT", ("json", "console"), _lines(stage)),
+        log_format=reader.choice("MOORING_LOG_FORMAT", ("json", "console"), _LINES[stage]),
         log_level=reader.choice("MOORING_LOG_LEVEL", _LEVELS, "info"),
         lease_minutes=reader.number("MOORING_LEASE_MINUTES", 15, least=1),
         lease_minutes_max=reader.number("MOORING_LEASE_MINUTES_MAX", 60, least=1),
@@ -131,15 +131,12 @@ def read(local: Path = embedded.LOCAL) -> Environment:
     )
 
 
-def _lines(stage: str) -> str:
-    return "console" if stage == "development" else "json"
-
-
 def for_children(**more: str) -> dict[str, str]:
     """What a child process of ours gets: all that we were given, and `more`."""
     return os.environ | more
 
 
+_LINES = {"development": "console", "test": "json", "production": "json"}
 _LEVELS = ("debug", "info", "warning", "error", "critical")
 _NEEDED = (
     "DATABASE_URL",

@@ -11,8 +11,9 @@ from providers.types import Expiry, Quality
 
 SHARE, SPREAD = 0.70, 0.10
 """Due at 70 to 80 % of its life."""
-AHEAD, LONG_ENOUGH = timedelta(minutes=15), timedelta(hours=1)
-"""Never later than this before the end, where it lives an hour or longer; else a quarter of it."""
+AHEAD, LONG_ENOUGH = timedelta(minutes=15), timedelta(minutes=55)
+"""Never later than this before the end, where it lives an hour or longer; else a quarter of it. We
+count from when it was stored, so that an hour is always a little less."""
 LAST_QUARTER = 0.25
 IDLE = timedelta(hours=24)
 """A pair nobody uses is renewed this often, so that its refresh token does not lapse (G2)."""

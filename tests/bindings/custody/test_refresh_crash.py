@@ -6,6 +6,8 @@ Columns of the table: a host without rotation (a switch of Gitea's), one with a 
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +20,7 @@ from django.utils import timezone
 
 from bindings.models import Binding
 from bindings.services.custody import pairs, refresh, storing
-from bindings.services.custody.intents import Claim, claim
+from bindings.services.custody.intents import Claim, Left, claim
 from bindings.services.custody.use import use
 from bindings.services.keep import upkeep
 from portal.ground import rls
@@ -212,6 +214,20 @@ def test_nothing_is_sent_when_the_intent_cannot_be_committed(
         worker.kill()
     assert refreshes(near, "gitlab") == 0
     assert renewals.intent(strict) is None
+
+
+def test_a_holder_that_is_frozen_is_not_overtaken(
+    near: Sandbox, strict: Binding, worker: Worker
+) -> None:
+    worker.begin("claim and freeze", *named(strict), 0.3)
+    eventually(lambda: renewals.intent(strict))
+    os.kill(worker.pid, signal.SIGSTOP)
+    other = claim(tenant_id=strict.tenant_id, binding_id=strict.pk, now=timezone.now())
+    assert other is Left.BUSY
+    os.kill(worker.pid, signal.SIGCONT)
+    assert worker.answer() == "stored"
+    assert refreshes(near, "gitlab") == 1
+    assert works(strict)
 
 
 def test_a_commit_whose_answer_was_lost_is_not_taken_for_a_failure(
