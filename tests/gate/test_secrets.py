@@ -229,6 +229,32 @@ class Story:
             self.page(lists, sent=chosen, client=self.operator.client)
             self.page(lists, client=self.operator.client)
 
+    def clouded(self) -> None:
+        """An operator connects a cloud account: wrong keys, a broken platform, a bug, new keys."""
+        add, typed = "admin:bindings_platformaccount_add", {"tenant": "acme"}
+        typed["host"] = self.host("codearts")
+        told = self.sandbox.token_facts("codearts", "acme-robot", "cloud-account")
+        typed["access_key"] = str(told["client_id"])
+        wrong = self.sinks.plant("wrong cloud key", "sandbox-test-wrong-secret-key-4711")
+        good = self.sinks.plant("cloud key", str(told["token"]))
+        operator, superuser = self.operator.client, self.sinks.superuser
+        for key, fault in ((wrong, ""), (good, "echo"), (good, "status:500"), (good, "reset")):
+            if fault:
+                self.sandbox.fault("codearts", fault)
+            for button in ("test", "save"):
+                sent = {**typed, "secret_key": key, button: "1"}
+                assert self.page(add, sent=sent, client=operator).status_code == 200
+            self.sandbox.clear_faults()
+        sent = {**typed, "secret_key": good, "save": "1"}
+        superuser.execute("ALTER TABLE bindings_platformaccount RENAME TO platformaccount_away")
+        try:
+            assert self.page(add, sent=sent, client=operator).status_code == 500
+        finally:
+            superuser.execute("ALTER TABLE platformaccount_away RENAME TO bindings_platformaccount")
+        for _ in range(2):  # connected, and connected again
+            assert self.page(add, sent=sent, client=operator).status_code == 302
+        self.page("admin:bindings_platformaccount_changelist", client=operator)
+
     def host(self, provider: str) -> str:
         rows = self.sinks.superuser.execute(
             "SELECT id FROM bindings_codehost WHERE slug = %s", [f"{provider}-sandbox"]
@@ -300,6 +326,8 @@ def test_no_planted_secret_is_found_anywhere(
     public_id = story.bound(instance)
     story.operated("github")
     story.operated("gitlab")
+    story.operated("codearts")
+    story.clouded()
     story.consented(instance, "github", "octavia")
     story.consented(second_instance, "gitlab", "build-bot")
     story.token_made()
@@ -322,7 +350,8 @@ def test_no_planted_secret_is_found_anywhere(
     sinks.keep("mails", repr([message.message().as_string() for message in mail.outbox]))
 
     expected = {"pat", "wrong pat", "new pat", "api token", "client secret", "other client secret"}
-    assert expected | {"master key", "metrics token"} <= set(sinks.planted)
+    expected |= {"master key", "metrics token", "cloud key", "wrong cloud key"}
+    assert expected <= set(sinks.planted)
     kinds = [name.rpartition(" ")[0] for name in sinks.planted]
     for kind in ("github token", "gitlab token", "gitlab refresh_token", "github code"):
         assert kind in kinds

@@ -89,7 +89,7 @@ def test_an_address_is_judged_while_it_is_typed(
     page.locator("#id_base_url").fill("http://gitlab.example.org:1024")
     visit.says("HTTP port 1024 is not allowed.")
     page.locator("#id_base_url").fill("https://gitlab.example.org/users/sign_in")
-    page.locator("#guide a[href^='https://gitlab.example.org/-/']").wait_for()
+    page.locator("#guide a.btn[href^='https://gitlab.example.org/-/']").wait_for()
     assert sent
     assert not any("glpat" in one for one in sent)
     assert sandbox.state()["requests"].get("gitlab", {}) == {}
