@@ -29,7 +29,8 @@ def state_of(binding: Binding, now: datetime) -> SafeString:
     """The word of a binding; one that ends soon says in how many days."""
     if binding.unbound_at is not None:
         return pill(State.UNBOUND)
-    return pill(binding.state, days=expiry.days_left(facts.of(binding).end, now))
+    shown = pill(binding.state, days=expiry.days_left(facts.of(binding).end, now))
+    return format_html("{} <small>drill</small>", shown) if binding.drill else shown
 
 
 def end_of(binding: Binding, now: datetime) -> SafeString:

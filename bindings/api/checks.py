@@ -84,7 +84,7 @@ def _kept(call: Call, binding: Binding) -> QuerySet[Check, dict[str, Any]]:
 
 
 def _shape(row: Mapping[str, Any]) -> shapes.Check:
-    return {
+    shown: shapes.Check = {
         "id": ids.public(Check.PREFIX, row["id"]),
         "binding": ids.public(Binding.PREFIX, row["binding_id"]),
         "cause": row["cause"],
@@ -94,5 +94,7 @@ def _shape(row: Mapping[str, Any]) -> shapes.Check:
         "ms": row["ms"],
         "steps": [steps.read(stored).shown() for stored in row["steps"]],  # type: ignore[misc]  # plain dictionaries
         "state": row["state"] or None,
-        "drill": row["drill"],
     }
+    if row["drill"]:
+        shown["drill"] = True
+    return shown

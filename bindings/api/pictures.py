@@ -115,7 +115,7 @@ def rows(found: QuerySet[Binding]) -> QuerySet[Binding, dict[str, Any]]:
 
 def binding(row: Row, now: datetime) -> shapes.Binding:
     """A row as `GET /bindings/{id}` shows it."""
-    return {
+    shown: shapes.Binding = {
         "id": ids.public(Binding.PREFIX, row["id"]),
         "instance": instance_brief(row),
         "provider": row["provider"],
@@ -149,8 +149,10 @@ def binding(row: Row, now: datetime) -> shapes.Binding:
         "last_used_at": row["used_at"],
         "auto_rotate": row["auto_rotate"],
         "labels": row["labels"],
-        "drill": bool(row["drill"]),
     }
+    if row["drill"]:
+        shown["drill"] = True
+    return shown
 
 
 def instance_brief(row: Row) -> InstanceBrief:

@@ -40,7 +40,9 @@ StateWord = Literal[
     "rate_limited",
     "healthy",
 ]
-Rehearsed = Annotated[bool, says(description="Part of a fire drill: nobody was asked.")]
+Rehearsed = Annotated[
+    Literal[True], says(description="Only in a fire drill: it is rehearsed, nobody was asked.")
+]
 Steps = list[ProblemStep]
 
 
@@ -146,7 +148,7 @@ class Binding(TypedDict):
     last_used_at: datetime | None
     auto_rotate: bool
     labels: dict[str, str]
-    drill: Rehearsed
+    drill: NotRequired[Rehearsed]
 
 
 class Suggestion(TypedDict):
@@ -257,7 +259,7 @@ class Check(TypedDict):
     ms: int | None
     steps: Steps
     state: StateWord | None
-    drill: Rehearsed
+    drill: NotRequired[Rehearsed]
 
 
 class AuthorizationProblem(TypedDict):

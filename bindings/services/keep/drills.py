@@ -27,7 +27,6 @@ from portal.ground import rls
 from portal.ground.refusals import NotYours, Refusal
 from portal.tenants.access import Actor
 from portal.tenants.models import Event
-from portal.tenants.services import events
 
 log = structlog.get_logger(__name__)
 
@@ -192,12 +191,10 @@ def _end(row: Binding, by: Mapping[str, Any], now: datetime, *, why: str) -> Dri
         return None
     drilled = facts.of(row)
     _put_back(row, drill, now)
-    closed = _close_notices(row, drill, now)
     # Whoever was told of the trouble is told that it is over, and that it was a drill.
     over = state.Verdict(facts.of(row), drilled, events=_over(drilled, row))
-    told = outbox.of_verdict(row, over, at=now, actor=by)
-    if told:
-        events.record_many(told)
+    outbox.tell_verdict(row, over, at=now, actor=by)
+    closed = _close_notices(row, drill, now)
     drill.ended_at, drill.report = now, _report(row, drill, by, now, why=why, notices=closed)
     drill.save(update_fields=["ended_at", "report"])
     _tell("binding.drill_ended", row, by, now, drill)

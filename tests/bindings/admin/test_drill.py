@@ -51,3 +51,9 @@ def test_staff_that_may_only_look_holds_none(bound: Binding, db: None) -> None:
     assert now_is(bound).drill == ""
     client.force_login(factories.person("erin", is_staff=True))
     assert client.get(address(HERE)).status_code == 403
+
+
+def test_the_list_of_bindings_marks_it(operator: Operator, bound: Binding) -> None:
+    assert "drill</small>" not in operator.sees("bindings_binding_changelist")
+    operator.client.post(address(HERE), {"binding": bound.public_id, "scenario": "revoked"})
+    assert "drill</small>" in operator.sees("bindings_binding_changelist")
