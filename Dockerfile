@@ -6,7 +6,7 @@ COPY requirements.lock requirements-uv.lock ./
 RUN python -m venv .venv \
  && python -m venv .uv \
  && .uv/bin/pip install --quiet --require-hashes --requirement requirements-uv.lock \
- && .uv/bin/uv pip sync --quiet --require-hashes --python .venv/bin/python requirements.lock
+ && .uv/bin/uv pip sync --quiet --system-certs --require-hashes --python .venv/bin/python requirements.lock
 
 FROM python:3.11-slim-bookworm
 RUN useradd --system --uid 10001 --home-dir /srv/mooring --shell /usr/sbin/nologin mooring \

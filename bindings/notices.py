@@ -95,6 +95,7 @@ class Kind(StrEnum):
     SUSPENDED = "suspended"
     RESUMED = "resumed"
     CONFIRM = "confirm"
+    ORPHANED = "orphaned"
 
 
 OF_EVENT: Final[Mapping[str, Kind]] = MappingProxyType(
@@ -109,6 +110,8 @@ OF_EVENT: Final[Mapping[str, Kind]] = MappingProxyType(
         "binding.switched": Kind.SWITCHED,
         "binding.suspended": Kind.SUSPENDED,
         "binding.resumed": Kind.RESUMED,
+        "binding.pending": Kind.CONFIRM,
+        "binding.orphaned": Kind.ORPHANED,
         "webhook.failing": Kind.WEBHOOK,
         "endpoint.disabled": Kind.ENDPOINT,
     }

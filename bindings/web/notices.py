@@ -29,6 +29,7 @@ _LOOKS = {
     Kind.WEBHOOK: ("warn", "hook"),
     Kind.ENDPOINT: ("warn", "hook"),
     Kind.CONFIRM: ("info", "info"),
+    Kind.ORPHANED: ("warn", "warn"),
     Kind.SUSPENDED: ("", "lock"),
     Kind.UNBOUND: ("", "off"),
     Kind.BOUND: ("", "link"),

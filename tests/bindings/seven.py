@@ -15,6 +15,7 @@ from portal.ground import rls
 from providers.catalogue import REGISTRY
 from providers.types import Method
 from tests.bindings.clouds import Cloud
+from tests.bindings.fleet import QUICK
 from tests.hosts import Sandbox
 
 ACCOUNTS: Mapping[str, str] = {
@@ -65,6 +66,7 @@ def _host(sandbox: Sandbox, slug: str) -> CodeHost:
         label=f"{REGISTRY[slug].spec.label} sandbox",
         base_url=base_url,
         api_url=REGISTRY[slug].api_url(base_url),
+        **QUICK,
     )
     if Method.OAUTH in REGISTRY[slug].spec.methods:
         host.client_id = apps[0]["client_id"]

@@ -13,7 +13,6 @@ from bindings.services.tell import outbox
 from portal.ground import rls
 from portal.tenants.access import Actor
 from portal.tenants.models import Membership
-from portal.tenants.services import events
 from providers.catalogue import REGISTRY
 
 
@@ -44,7 +43,7 @@ def flag(member: Membership, *, actor: Actor, now: datetime) -> None:
         for row in rows
     ]
     if told:
-        events.record_many(told)
+        outbox.record(told)
 
 
 def crowd(binding: Binding) -> dict[str, Any] | None:

@@ -180,9 +180,10 @@ if ARGV[4] == '1' then
 else
   kept = math.ceil(budget * (redis.call('EXISTS', KEYS[3]) == 1 and 0.3 or 0.02))
   if budget - kept < 1 then kept = budget - 1 end
-  -- Evenly: a second's worth at once, then one each `gap`.
+  -- Evenly: a second's worth at once, five at least, then one each `gap`.
   local gap = window / budget
-  local due = math.max(tonumber(redis.call('GET', KEYS[2]) or '0'), now - math.max(gap, 1000))
+  local idle = now - math.max(5 * gap, 1000)
+  local due = math.max(tonumber(redis.call('GET', KEYS[2]) or '0'), idle)
   granted = math.max(math.min(wanted, budget - used - kept, math.floor((now - due) / gap)), 0)
   due = due + granted * gap
   redis.call('SET', KEYS[2], string.format('%.3f', due), 'PX', 2 * window)

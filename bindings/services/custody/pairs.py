@@ -14,6 +14,8 @@ from bindings.services.custody.intents import Claim
 from providers.types import Credential as Secret
 from providers.types import Expiry, Quality
 
+_SPOOLED = "spool.pair"
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:
@@ -60,7 +62,7 @@ def written(pair: Pair) -> dict[str, Any]:
         "quality": fresh.expiry.quality.value,
         "refresh_expires_at": _text(fresh.refresh_expires_at),
     }
-    closed = sealed.seal_pair(json.dumps(secret), pair.binding_id)
+    closed = sealed.seal_for(json.dumps(secret), _SPOOLED, pair.binding_id)
     return {
         "tenant": str(pair.tenant_id),
         "binding": str(pair.binding_id),
@@ -74,7 +76,7 @@ def written(pair: Pair) -> dict[str, Any]:
 def read(document: dict[str, Any]) -> Pair:
     """What `written` has written. Raises Undecryptable."""
     binding_id = UUID(document["binding"])
-    opened = sealed.unseal_pair(base64.b64decode(document["sealed"]), binding_id)
+    opened = sealed.unseal_for(base64.b64decode(document["sealed"]), _SPOOLED, binding_id)
     secret = json.loads(opened)
     scopes = secret["scopes"]
     return Pair(

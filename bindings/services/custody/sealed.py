@@ -27,16 +27,13 @@ __all__ = [
     "put_platform_secret",
     "renew",
     "seal_for",
-    "seal_pair",
     "secret_of",
     "spent_before",
     "unseal_for",
-    "unseal_pair",
 ]
 
 ACCESS, REFRESH, CLIENT = "credential.access", "credential.refresh", "codehost.client_secret"
 PLATFORM = "platformaccount.secret"
-SPOOL = "spool.pair"
 
 
 def _seal(text: str, field: str, row: UUID) -> Sealed | None:
@@ -158,16 +155,6 @@ def seal_for(text: str, field: str, row: UUID) -> bytes:
 def unseal_for(ciphertext: bytes, field: str, row: UUID) -> str:
     """What `seal_for` has sealed. Raises Undecryptable."""
     return vault.open_sealed(Sealed(ciphertext), vault.place(field, row))
-
-
-def seal_pair(pair: str, row: UUID) -> bytes:
-    """A renewed pair as it may lie in a file until the database takes it."""
-    return vault.seal(pair, vault.place(SPOOL, row)).ciphertext
-
-
-def unseal_pair(ciphertext: bytes, row: UUID) -> str:
-    """What `seal_pair` has sealed. Raises Undecryptable."""
-    return vault.open_sealed(Sealed(ciphertext), vault.place(SPOOL, row))
 
 
 def fingerprint(secret: Secret) -> str:

@@ -20,7 +20,7 @@ from portal.tenants.services.events import Entry
 Rungs = Sequence[tuple[Binding, int]]
 """Bindings with the rung that is to be told now."""
 
-_FACTS = ("since", "seconds", "reason", "threshold_days")
+_FACTS = ("since", "seconds", "reason", "threshold_days", "drill")
 """What a notice keeps of an event for its sentence."""
 
 
@@ -63,22 +63,6 @@ def note_rungs(due: Rungs, now: datetime) -> None:
     )
     if due:
         _wake()
-
-
-def ask_to_confirm(binding: Binding, *, now: datetime) -> None:
-    """An account came back over a colleague's link and waits for an admin. Needs an open scope."""
-    picture = {"login": binding.account_login, "provider": binding.provider}
-    row = Notice(
-        tenant_id=binding.tenant_id,
-        binding=binding,
-        kind=Kind.CONFIRM,
-        cycle=binding.version,
-        opened_at=now,
-        closed_at=now,
-        data=picture,
-    )
-    Notice.objects.bulk_create([row], ignore_conflicts=True)
-    _wake()
 
 
 def close(binding: Binding, kinds: Iterable[str], *, now: datetime) -> None:

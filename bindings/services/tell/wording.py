@@ -57,6 +57,9 @@ _ONE = {
     Kind.CONFIRM: gettext_lazy(
         "%(login)s on %(platform)s came back for %(instance)s. Is that right?"
     ),
+    Kind.ORPHANED: gettext_lazy(
+        "The person who bound %(login)s on %(platform)s for %(instance)s has left"
+    ),
 }
 _MANY = {
     Kind.EXPIRED: ngettext_lazy(
@@ -118,7 +121,13 @@ class Said:
 
 
 def title(story: Story, now: datetime) -> str:
-    """A story in one line, as it reads at `now`: of the portal, and the subject of its mail."""
+    """A story in one line, as it reads at `now`: of the portal, and the subject of its mail. A
+    rehearsal says so first."""
+    said = _title(story, now)
+    return _("Drill: %(said)s") % {"said": said} if story.data.get("drill") else said
+
+
+def _title(story: Story, now: datetime) -> str:
     kind, binding = Kind(story.telling.kind), story.one
     if binding is None and kind is not Kind.ENDPOINT:
         return _of_many(story)
@@ -219,7 +228,7 @@ def _when(story: Story, zone: tzinfo) -> str:
 def _stops(story: Story) -> list[str]:
     """What stops, or had stopped: of one binding its repositories, of many the bindings."""
     kind, binding = Kind(story.telling.kind), story.one
-    if kind in (Kind.BOUND, Kind.CONFIRM, Kind.RESUMED, Kind.ENDPOINT):
+    if kind in (Kind.BOUND, Kind.CONFIRM, Kind.RESUMED, Kind.ENDPOINT, Kind.ORPHANED):
         return []
     if binding is not None:
         return [said] if (said := str(impact.of(binding))) else []

@@ -20,6 +20,7 @@ from bindings.services.browse import refs, repositories, usage
 from portal.ground import rls
 from portal.ground.refusals import NotYours, Refusal
 from portal.tenants.models import Instance, Tenant
+from tests.bindings.api import rows
 from tests.bindings.oauth.browser import dead_tokens
 from tests.bindings.sources import GitHub, GitLab, events, live, opened, refused, stored, told
 from tests.people import Somebody
@@ -148,7 +149,8 @@ def test_only_a_binding_of_this_place_is_switched(
     with pytest.raises(NotYours):
         switch_to(gitlab, alice.actor, second_instance, binding)
     with rls.tenant(binding.tenant_id):
-        Binding.objects.filter(pk=binding.pk).update(kind="platform")
+        account = rows.cloud_account(binding.instance.tenant, binding.host)
+        Binding.objects.filter(pk=binding.pk).update(kind="platform", platform_account=account)
     call: Callable[[], Any] = lambda: switch_to(  # noqa: E731
         gitlab, alice.actor, binding.instance, stored(binding)
     )

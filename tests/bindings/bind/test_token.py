@@ -137,7 +137,7 @@ def test_a_reduced_token_is_bound_for_manual_builds_only(
 
 
 REFUSED = {
-    "registry": ("GL-SCOPE-01", "token"),
+    "registry": ("GL-SCOPE-01", "permissions"),
     "list-only": ("GL-SCOPE-03", "permissions"),
     "ended": ("GL-TOK-01", "token"),
     "revoked": ("GL-TOK-01", "token"),

@@ -12,7 +12,7 @@ from bindings.services.bind import change, replace, unbind
 from bindings.services.keep import claim, sweep
 from portal.ground import rls
 from portal.tenants.models import Tenant
-from tests.bindings.fleet import Clock
+from tests.bindings.fleet import QUICK, Clock
 from tests.bindings.sources import (
     GitLab,
     events,
@@ -71,6 +71,8 @@ def test_a_second_refusal_that_comes_too_early_does_not_count(
 def test_a_refused_token_is_asked_about_rarely(gitlab: GitLab, binding: Binding) -> None:
     """At most 4 times in its first 2.5 hours, then once a day for 30 days, then never."""
     gitlab.sandbox.revoke("full", "gitlab", "build-bot")
+    with rls.fleet("a test's operator"):
+        CodeHost.objects.filter(pk=binding.host_id).update(**QUICK)
     clock = Clock()
     began = clock()
     make_due(binding, at=began)

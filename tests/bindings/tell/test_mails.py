@@ -307,7 +307,7 @@ def test_one_click_ends_mails_like_it_without_a_sign_in(
     for _ in range(2):
         answer = stranger.post(path, {"List-Unsubscribe": "One-Click"})
         assert answer.status_code == 200
-        assert answer.headers["Referrer-Policy"] == "no-referrer"
+        assert answer.headers["Referrer-Policy"] == "strict-origin"
     assert preferences.of_people([alice.person.pk]).rows == {(alice.person.pk, "broken"): "portal"}
     with at(revoke(gitlab, other)):
         tick()

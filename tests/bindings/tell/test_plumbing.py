@@ -8,9 +8,10 @@ from django.utils import timezone
 
 from bindings.models import Binding, Notice
 from bindings.services.bind import unbind
-from bindings.services.tell import notices, outbox, people, stories, wording
+from bindings.services.tell import outbox, people, stories, wording
 from portal.ground import rls
-from portal.tenants.models import Tenant
+from portal.tenants.models import Membership, Tenant
+from portal.tenants.services import members
 from portal.tenants.services.events import Entry
 from tests.bindings.sources import stored
 from tests.people import Somebody
@@ -64,13 +65,32 @@ def test_a_disabled_endpoint_is_told_by_its_name(
 def test_an_account_that_came_back_is_asked_about(
     binding: Binding, bob: Somebody, dora: Somebody, acme: Tenant
 ) -> None:
-    with rls.tenant(acme.pk):
-        for _ in range(2):
-            notices.ask_to_confirm(stored(binding), now=timezone.now())
-    people.tell(timezone.now())
+    for _ in range(2):
+        happens(binding, "binding.pending")
     assert read(acme, dora)[0] == "build-bot on GitLab came back for prod-registry. Is that right?"
     assert len(read(acme, dora)) == 2
     assert read(acme, bob) == []
+
+
+def test_admins_are_told_once_that_a_binder_has_left(
+    binding: Binding, alice: Somebody, bob: Somebody, dora: Somebody, acme: Tenant
+) -> None:
+    with rls.tenant(acme.pk):
+        Binding.objects.of(acme).update(bound_by=bob.person, bound_by_name="Bob")
+    with rls.tenant(acme.pk):
+        left = Membership.objects.get(tenant=acme, user=bob.person)
+    members.remove(actor=alice.actor, member=left, now=timezone.now())
+    people.tell(timezone.now())
+    said = "The person who bound build-bot on GitLab for prod-registry has left"
+    assert read(acme, dora).count(said) == 1
+
+
+def test_a_rehearsal_says_so_first(binding: Binding, dora: Somebody, acme: Tenant) -> None:
+    happens(binding, "binding.unreachable", drill=True)
+    assert read(acme, dora) == ["Alice bound build-bot on GitLab to prod-registry"]
+    happens(binding, "binding.revoked", drill=True)
+    said = "Drill: GitLab no longer accepts build-bot for prod-registry"
+    assert read(acme, dora)[0] == said
 
 
 def test_an_unbinding_closes_everything_and_leads_to_its_receipt(

@@ -35,6 +35,8 @@ GET PATCH DELETE /bindings/{binding}
 GET /bindings/{binding}/impact
 GET /bindings/{binding}/receipt
 PUT /bindings/{binding}/credential
+POST /bindings/{binding}/rollbacks
+POST /bindings/{binding}/rotations
 GET POST /bindings/{binding}/checks
 GET /bindings/{binding}/checks/{check}
 GET /bindings/{binding}/repositories
@@ -44,6 +46,8 @@ GET /bindings/{binding}/repositories/{repository}/tags
 GET /bindings/{binding}/repositories/{repository}/resolve
 GET DELETE /authorizations/{authorization}
 GET /expiries
+GET /expiries.ics
+POST DELETE /expiries/feed
 GET /events
 GET /events/{event}
 GET POST /tokens
