@@ -349,5 +349,5 @@ def test_its_forms_may_lead_to_the_servers_with_an_app_and_nowhere_else(
     rows.host("github", client_id="test", base_url="https://github.example/base")
     rows.host("gitlab")
     policy = alice.client.get(at.sources).headers["Content-Security-Policy"]
-    allowed = [part for part in policy.split(";") if "form-action" in part]
-    assert allowed == [" form-action 'self' https://github.example"]
+    allowed = [part.strip() for part in policy.split(";") if "form-action" in part]
+    assert allowed == ["form-action 'self' https://github.example"]
