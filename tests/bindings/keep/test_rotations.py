@@ -179,3 +179,15 @@ def test_only_who_can_rotate_is_offered_the_box(
 ) -> None:
     page = reverse("bind", args=[acme.slug, instance.name, "gitea"])
     assert 'name="auto_rotate"' not in alice.client.get(page).content.decode()
+
+
+def test_the_page_keeps_the_owners_word_for_later(alice: Somebody, binding: Binding) -> None:
+    page = reverse("rotate", args=["acme", binding.public_id])
+    before = credential(binding).generation
+    said = alice.client.post(page, {"auto": "on"}, follow=True).content.decode()
+    assert "We renew this token for you before it ends." in said
+    assert (stored(binding).auto_rotate, credential(binding).generation) == (True, before)
+    assert "Stop renewing it by itself" in alice.client.get(page).content.decode()
+    said = alice.client.post(page, {"auto": "off"}, follow=True).content.decode()
+    assert "This token is no longer renewed by itself." in said
+    assert stored(binding).auto_rotate is False
