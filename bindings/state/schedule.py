@@ -64,7 +64,9 @@ def _confirmation(facts: Facts, rng: Chance, confirm_seconds: float) -> timedelt
     Never quick: GitHub locks a user out who shows a bad token several times."""
     if facts.refused_at is not None:
         return timedelta(seconds=confirm_seconds * (1 + rng()))
-    return _about(HELD[min(max(facts.suspicion - 2, 0), len(HELD) - 1)], rng)
+    # This jitter only adds: four times in the first two and a half hours is the most a token that
+    # is refused may be shown (performance.md 5, trap 17).
+    return HELD[min(max(facts.suspicion - 2, 0), len(HELD) - 1)] * (1 + JITTER * rng())
 
 
 def _in_peace(facts: Facts, now: datetime, rng: Chance) -> datetime:

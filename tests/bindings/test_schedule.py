@@ -39,14 +39,15 @@ def test_the_confirming_pause_can_be_shortened_for_tests() -> None:
     assert second.status is Status.REVOKED
 
 
-def test_pauses_grow_while_a_mass_episode_lasts() -> None:
+@pytest.mark.parametrize(("chance", "longer"), [(0.0, 1.0), (1.0, 1.1)])
+def test_pauses_grow_while_a_mass_episode_lasts(chance: float, longer: float) -> None:
     facts, pauses = LIVE, []
     for _ in range(5):
-        found = verdict(facts, REFUSED, NOW, mass=True, rng=lambda: 0.5)
+        found = verdict(facts, REFUSED, NOW, mass=True, rng=lambda: chance)
         assert found.next_check_at is not None
         pauses.append(found.next_check_at - NOW)
         facts = found.facts
-    assert pauses == [timedelta(minutes=m) for m in (5, 5, 30, 120, 120)]
+    assert pauses == [timedelta(minutes=m) * longer for m in (5, 5, 30, 120, 120)]
 
 
 def test_unreachable_needs_three_failures_and_a_quarter_of_an_hour() -> None:

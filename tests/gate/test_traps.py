@@ -185,15 +185,17 @@ def test_what_is_checked_together_is_not_due_together_again(superuser: Superuser
     assert spread > (times[0] - timezone.now()) * 0.1
 
 
+@pytest.mark.parametrize("chance", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("mass", [False, True])
-def test_a_refused_token_is_not_shown_again_and_again(mass: bool) -> None:
+def test_a_refused_token_is_not_shown_again_and_again(mass: bool, chance: float) -> None:
     """Trap 17: GitHub locks a *user* out who shows a bad token several times."""
     begun = now = timezone.now()
     facts = Facts(Status.ACTIVE, account_id="1001", since=begun)
     times = []
     while now - begun < timedelta(days=90):
         times.append(now - begun)
-        verdict = state.verdict(facts, TokenRejected("unauthorized"), now, mass=mass)
+        refused = TokenRejected("unauthorized")
+        verdict = state.verdict(facts, refused, now, mass=mass, rng=lambda: chance)
         facts = verdict.facts
         if verdict.next_check_at is None:
             break
