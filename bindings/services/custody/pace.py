@@ -70,6 +70,7 @@ class Pacer:
         self._window, self._processes = window, processes
         self._alone: dict[str, float] = {}
         self._guard = threading.Lock()
+        self._said = -1  # the minute in which the log was last told
 
     def take(self, wanted: Mapping[Key, tuple[Budget, int]]) -> tuple[dict[Key, int], float]:
         """Places for requests that nobody waits for: how many of those wanted may be sent now,
@@ -82,7 +83,7 @@ class Pacer:
                     self._ask(pipe, budget, places, someone_waits=False)
                 found = pipe.execute()
         except redis.Away as away:
-            log.warning("pacing alone, Redis is away", reason=type(away).__name__)
+            self._say_once_a_minute(away)
             found = [self._share(budget, places) for budget, places in wanted.values()]
         granted = {key: int(n) for key, (n, _) in zip(wanted, found, strict=True)}
         return granted, min(int(ms) for _, ms in found) / 1000
@@ -111,6 +112,12 @@ class Pacer:
         return redis.script(_TAKE)(
             keys=[name, f"{name}:next", f"{name}:people"], args=given, client=to
         )
+
+    def _say_once_a_minute(self, away: Exception) -> None:
+        minute = int(time.monotonic() // 60)
+        if self._said != minute:
+            self._said = minute
+            log.warning("pacing alone, Redis is away", reason=type(away).__name__)
 
     def _share(self, budget: Budget, places: int) -> tuple[int, int]:
         """What `_TAKE` answers, for this process alone."""
