@@ -24,7 +24,7 @@ _ANSWER_SECONDS = 2.0
 
 _own: dict[str, tuple[int, int]] = {}  # name → (window, count), when Redis is away
 _guard = threading.Lock()
-_said = [0]  # the minute in which the log was last told
+_said: dict[str, int] = {}  # what goes on alone → the minute in which the log was last told
 
 
 def client() -> redis.Redis:
@@ -65,7 +65,7 @@ def count(name: str, *, window: int, now: float) -> int:
             pipe.expire(f"mooring:count:{name}:{slot}", window)
             return int(pipe.execute()[0])
     except Away as away:
-        _say_once_a_minute(away, int(now) // 60)
+        say_away("counting", away, now=now)
         return _count_alone(name, slot)
 
 
@@ -74,10 +74,12 @@ def seconds_left(*, window: int, now: float) -> int:
     return window - int(now) % window
 
 
-def _say_once_a_minute(away: Exception, minute: int) -> None:
-    if _said[0] != minute:
-        _said[0] = minute
-        log.warning("counting alone, Redis is away", extra={"reason": type(away).__name__})
+def say_away(doing: str, away: Exception, *, now: float) -> None:
+    """Tell the log, at most once a minute, that `doing` goes on alone. `now`: Unix time."""
+    minute = int(now) // 60
+    if _said.get(doing) != minute:
+        _said[doing] = minute
+        log.warning("%s alone, Redis is away", doing, extra={"reason": type(away).__name__})
 
 
 def _count_alone(name: str, slot: int) -> int:

@@ -15,16 +15,12 @@ from dataclasses import dataclass
 from math import floor
 from typing import Any, TypeVar
 
-import structlog
-
 from bindings.models import CodeHost
 from portal.ground import metrics, redis
 from providers.catalogue import REGISTRY
 from providers.errors import RateLimited
 from providers.http import Pace
 from providers.types import Headers
-
-log = structlog.get_logger(__name__)
 
 PROCESSES = 4
 """That ask hosts: among so many a budget is divided while they cannot count together."""
@@ -70,7 +66,6 @@ class Pacer:
         self._window, self._processes = window, processes
         self._alone: dict[str, float] = {}
         self._guard = threading.Lock()
-        self._said = -1  # the minute in which the log was last told
 
     def take(self, wanted: Mapping[Key, tuple[Budget, int]]) -> tuple[dict[Key, int], float]:
         """Places for requests that nobody waits for: how many of those wanted may be sent now,
@@ -83,7 +78,7 @@ class Pacer:
                     self._ask(pipe, budget, places, someone_waits=False)
                 found = pipe.execute()
         except redis.Away as away:
-            self._say_once_a_minute(away)
+            redis.say_away("pacing", away, now=time.time())
             found = [self._share(budget, places) for budget, places in wanted.values()]
         granted = {key: int(n) for key, (n, _) in zip(wanted, found, strict=True)}
         return granted, min(int(ms) for _, ms in found) / 1000
@@ -112,12 +107,6 @@ class Pacer:
         return redis.script(_TAKE)(
             keys=[name, f"{name}:next", f"{name}:people"], args=given, client=to
         )
-
-    def _say_once_a_minute(self, away: Exception) -> None:
-        minute = int(time.monotonic() // 60)
-        if self._said != minute:
-            self._said = minute
-            log.warning("pacing alone, Redis is away", reason=type(away).__name__)
 
     def _share(self, budget: Budget, places: int) -> tuple[int, int]:
         """What `_TAKE` answers, for this process alone."""

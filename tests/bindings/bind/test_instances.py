@@ -70,8 +70,10 @@ def test_a_name_that_is_taken_comes_with_one_that_is_free(
 
 
 def test_the_name_of_a_closed_instance_is_free(alice: Somebody) -> None:
-    instances.close_instance(actor=alice.actor, instance=opened(alice, "prod"))
-    opened(alice, "prod")
+    first = opened(alice, "prod")
+    instances.close_instance(actor=alice.actor, instance=first)
+    again = opened(alice, "prod")
+    assert (again.name, again.pk != first.pk) == ("prod", True)
 
 
 def test_a_tenant_has_at_most_two_hundred(alice: Somebody, acme: Tenant) -> None:
