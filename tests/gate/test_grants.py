@@ -44,6 +44,14 @@ RIGHTS = {
     "bindings_drill": ("", "SIU", "SD"),
     "bindings_ending": ("", "SIU", "SD"),
     "bindings_refreshintent": ("", "SIUD", "SD"),
+    "bindings_hook": ("", "SIU", "Su"),
+    "bindings_head": ("", "SIUD", ""),
+    "bindings_delivery": ("", "SIU", "SIUD"),
+    "bindings_trigger": ("", "SIUD", "SD"),
+    "bindings_firing": ("", "SI", "SD"),
+    "bindings_endpoint": ("", "SIUD", "Su"),
+    "bindings_dispatch": ("", "SIU", "SIUD"),
+    "bindings_lease": ("", "SIUD", ""),
 }
 _LETTERS = {"SELECT": "S", "INSERT": "I", "UPDATE": "U", "DELETE": "D"}
 Superuser = psycopg.Connection[Any]

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Count
 
 from bindings import vault
-from bindings.models import CodeHost, Credential, PlatformAccount
-from bindings.services.custody.sealed import ACCESS, CLIENT, PLATFORM, REFRESH
+from bindings.models import CodeHost, Credential, Endpoint, Hook, PlatformAccount
+from bindings.services.custody.sealed import ACCESS, CLIENT, ENDPOINT, HOOK, PLATFORM, REFRESH
 from bindings.vault import Sealed, Undecryptable
 from portal.ground import rls
 from portal.tenants import signin
@@ -22,6 +24,8 @@ _FIELDS = {
     "previous_access": ACCESS,
     "previous_refresh": REFRESH,
 }
+_SHARED: tuple[tuple[type[Hook] | type[Endpoint], str], ...] = ((Hook, HOOK), (Endpoint, ENDPOINT))
+"""Tables of secrets that both sides know: their newest, and the one before."""
 _NONE = UUID(int=0)
 
 
@@ -70,6 +74,9 @@ def rows_by_key() -> dict[str, int]:
         found.update(host.client_secret.key_id for host in hosts)
         accounts = PlatformAccount.objects.exclude(secret=None)
         found.update(accounts.values_list("key_id", flat=True))
+        for model, _place in _SHARED:
+            shared = model.objects.exclude(secret=None).values_list("key_id")
+            found.update(dict(shared.annotate(n=Count("pk")).order_by("key_id")))
     found.update(Sealed(seed).key_id for seed in signin.sealed_seeds())
     return dict(found)
 
@@ -84,7 +91,7 @@ def reseal(*, size: int = 500) -> Iterator[Batch]:
     moved = True
     while moved:
         moved = False
-        for batch in _credentials(size):
+        for batch in chain(_credentials(size), _shared(size)):
             moved = moved or batch.moved > 0
             yield batch
     yield from _hosts()
@@ -119,6 +126,34 @@ def _moved(row: Credential, active: str) -> bool:
         setattr(row, name, sealed)
     row.key_id = active
     row.save(update_fields=[*fresh, "key_id"])
+    return True
+
+
+def _shared(size: int) -> Iterator[Batch]:
+    """One pass over the secrets of hooks and of endpoints, in the order of their keys."""
+    active = vault.ring().active
+    for model, place in _SHARED:
+        after = _NONE
+        while True:
+            with rls.fleet("re-encrypt shared secrets"):
+                asked = model.objects.select_for_update(skip_locked=True)
+                waiting = asked.filter(pk__gt=after, secret__isnull=False).exclude(key_id=active)
+                rows: list[Any] = list(waiting.order_by("pk")[:size])  # hooks, then endpoints
+                moved = sum(_moved_shared(row, place, active) for row in rows)
+            if not rows:
+                break
+            after = rows[-1].pk
+            yield Batch(moved, len(rows) - moved)
+
+
+def _moved_shared(row: Hook | Endpoint, place: str, active: str) -> bool:
+    try:
+        row.secret = _again(row.secret, place, row.pk)
+        row.previous_secret = _again(row.previous_secret, place, row.pk)
+    except Undecryptable:
+        return False
+    row.key_id = active
+    row.save(update_fields=["secret", "previous_secret", "key_id"])
     return True
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from bindings import vault
-from bindings.models import Binding, CodeHost, Credential, PlatformAccount
+from bindings.models import Binding, CodeHost, Credential, Endpoint, Hook, PlatformAccount
 from bindings.vault import Sealed, Undecryptable
 from providers.types import Credential as Secret
 from providers.types import Expiry, Method, Quality
@@ -25,15 +25,20 @@ __all__ = [
     "put",
     "put_client_secret",
     "put_platform_secret",
+    "put_shared_secret",
     "renew",
     "seal_for",
     "secret_of",
+    "shared_secrets",
     "spent_before",
     "unseal_for",
 ]
 
 ACCESS, REFRESH, CLIENT = "credential.access", "credential.refresh", "codehost.client_secret"
 PLATFORM = "platformaccount.secret"
+HOOK, ENDPOINT = "hook.secret", "endpoint.secret"
+OVERLAP = timedelta(hours=24)
+"""For how long the secret before the newest one of a hook or an endpoint still counts."""
 
 
 def _seal(text: str, field: str, row: UUID) -> Sealed | None:
@@ -145,6 +150,31 @@ def platform_secret(account: PlatformAccount) -> str:
     """The opened credential of a cloud account, "" of one that was disconnected. Raises
     Undecryptable."""
     return _open(account.secret, PLATFORM, account.pk)
+
+
+def put_shared_secret(row: Hook | Endpoint, secret: str, *, now: datetime) -> None:
+    """Write the secret that both sides know into the (unsaved) columns of a hook or an endpoint;
+    the one before counts for another day. What does not open any more is dropped."""
+    before = ""
+    with suppress(Undecryptable):
+        before = _open(row.secret, _shared(row), row.pk)
+    row.previous_secret = _seal(before, _shared(row), row.pk)
+    row.previous_until = now + OVERLAP if before else None
+    row.secret = _seal(secret, _shared(row), row.pk)
+    row.key_id = vault.ring().active
+
+
+def shared_secrets(row: Hook | Endpoint, *, now: datetime) -> tuple[str, ...]:
+    """The secrets that count now, the newest first; () where there is none. Raises
+    Undecryptable."""
+    found = [_open(row.secret, _shared(row), row.pk)]
+    if row.previous_until is not None and now < row.previous_until:
+        found.append(_open(row.previous_secret, _shared(row), row.pk))
+    return tuple(secret for secret in found if secret)
+
+
+def _shared(row: Hook | Endpoint) -> str:
+    return HOOK if isinstance(row, Hook) else ENDPOINT
 
 
 def seal_for(text: str, field: str, row: UUID) -> bytes:

@@ -41,7 +41,9 @@ def purge(now: datetime, *, dry_run: bool = False) -> dict[str, int]:
         "receipts": Ending.objects.filter(finished_at__lt=now - RECEIPTS),
         "notices told": Telling.objects.filter(created_at__lt=now - TOLD),
         "mails": Mail.objects.filter(created_at__lt=now - TOLD),
-        "repositories": Repository.objects.filter(seen_at__lt=now - FORGOTTEN),
+        "repositories": Repository.objects.filter(
+            seen_at__lt=now - FORGOTTEN, hooks=None, triggers=None
+        ).exclude(used_at__gt=now - FORGOTTEN - timedelta(days=1)),
         "drills": Drill.objects.filter(ended_at__lt=now - DRILLS),
         "replies": Reply.objects.filter(until__lt=now),
     }

@@ -6,11 +6,13 @@ written, so that neither can be forgotten.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from bindings.models import Binding
+from bindings.models import Binding, Dispatch, Endpoint
 from bindings.services.tell import notices
 from bindings.state import Reach, Verdict, one_word
 from portal.tenants.models import Event
@@ -22,11 +24,22 @@ SYSTEM = {"kind": "system", "id": "", "name": "Mooring", "ip": ""}
 _WITH_SPAN = frozenset({"binding.unreachable", "binding.recovered"})
 
 
-def record(entries: Sequence[Entry]) -> list[Event]:
-    """Put events into their tenants' logs, and note what people have to be told of them. Needs an
-    open scope, and should be its last step."""
+OUTGOING = ("build.", "binding.", "webhook.", "endpoint.test")
+"""The events endpoints may hear of, by how they begin (api.md 6.2); all others stay in the log."""
+Only = Sequence[UUID] | None
+"""The endpoints an event is meant for; None: all that want it."""
+
+
+def record(entries: Sequence[Entry], *, only: Mapping[int, Only] | None = None) -> list[Event]:
+    """Put events into their tenants' logs, note what people have to be told of them, and queue
+    them for the endpoints that want them. `only` narrows the endpoints of an entry, by its place in
+    `entries`. Needs an open scope, and should be its last step."""
     notices.note(entries)
-    return events.record_many(entries)
+    made = events.record_many(entries)
+    outgoing = [at for at, event in enumerate(made) if event.type.startswith(OUTGOING)]
+    if outgoing:
+        _queue([made[at] for at in outgoing], [(only or {}).get(at) for at in outgoing])
+    return made
 
 
 def tell(
@@ -75,6 +88,42 @@ def entry(
         binding_id=binding.pk,
         data={"binding": picture(binding), **_mark(binding), **more},
     )
+
+
+def wants(endpoint: Endpoint, event: Event) -> bool:
+    """Has this endpoint subscribed to events of this type and instance? The test of an endpoint is
+    wanted by the one it names alone."""
+    if event.type == "endpoint.test":
+        return bool(event.data.get("endpoint", {}).get("id") == endpoint.public_id)
+    everywhere = endpoint.instances is None or event.instance_id in endpoint.instances
+    family = event.type.partition(".")[0] + ".*"
+    return everywhere and bool({event.type, family} & set(endpoint.kinds))
+
+
+def _queue(made: Sequence[Event], only: Sequence[Only]) -> None:
+    """One dispatch per event and endpoint. An event is stored with them or not at all."""
+    rows = Endpoint.objects.filter(
+        tenant_id__in={event.tenant_id for event in made}, enabled=True
+    ).defer("secret", "previous_secret")
+    listening: dict[UUID, list[Endpoint]] = defaultdict(list)
+    for endpoint in rows:
+        listening[endpoint.tenant_id].append(endpoint)
+
+    def dispatches() -> Iterator[Dispatch]:
+        for event, meant in zip(made, only, strict=True):
+            for endpoint in listening[event.tenant_id]:
+                if wants(endpoint, event) and (meant is None or endpoint.pk in meant):
+                    yield Dispatch(
+                        tenant_id=event.tenant_id, event=event, endpoint=endpoint, lane=_lane(event)
+                    )
+
+    Dispatch.objects.bulk_create(dispatches(), batch_size=500)
+
+
+def _lane(event: Event) -> str:
+    """What must stay in order: the events of one ref, or of one binding."""
+    about = event.data.get("repository") or event.data.get("binding") or {}
+    return f"{about.get('id', '')} {event.data.get('ref') or ''}".strip()[:500]
 
 
 def _mark(binding: Binding) -> dict[str, Any]:
