@@ -45,6 +45,13 @@ GET /bindings/{binding}/repositories/{repository}/branches
 GET /bindings/{binding}/repositories/{repository}/tags
 GET /bindings/{binding}/repositories/{repository}/resolve
 GET DELETE /authorizations/{authorization}
+GET /deliveries
+GET /deliveries/{delivery}
+POST /deliveries/{delivery}/replays
+POST /instances/{instance}/triggers
+GET /triggers
+GET PATCH DELETE /triggers/{trigger}
+POST /triggers/{trigger}/runs
 GET /expiries
 GET /expiries.ics
 POST DELETE /expiries/feed
@@ -123,6 +130,8 @@ def test_what_needs_if_match_says_so(described):
         ("PATCH", "/api/v1/bindings/{binding}"),
         ("DELETE", "/api/v1/bindings/{binding}"),
         ("PUT", "/api/v1/bindings/{binding}/credential"),
+        ("PATCH", "/api/v1/triggers/{trigger}"),
+        ("DELETE", "/api/v1/triggers/{trigger}"),
     }
 
 
