@@ -1,20 +1,24 @@
 """What of a binding is in use: the one place that says so.
 
-Today that is the repositories a build has asked for in the last 30 days. Whoever adds webhooks,
-triggers or leases adds what they use here, and impact, replacement and switch all know of it.
+That is the repositories with a trigger, and those a build has asked for in the last 30 days.
+Impact, replacement and switch all read it here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
+from django.db.models import Q
 from django.utils import timezone
 
-from bindings.models import Binding, Repository
+from bindings.models import Binding, Repository, Trigger
 from portal.ground import rls
+from portal.tenants.models import TenantQuerySet
 from providers.base import Provider
 from providers.errors import MissingScope, NotFound, ProviderError
 from providers.fanout import fan_out
@@ -55,12 +59,39 @@ class Comparison:
 def in_use(binding: Binding) -> list[Used]:
     """The repositories of a binding that are in use, by path. Needs a scope."""
     since = timezone.now() - LATELY
+    fired: dict[UUID, list[datetime | None]] = defaultdict(list)
+    for repository, last in triggers_of(binding).values_list("repository_id", "last_event_at"):
+        fired[repository].append(last)
     rows = (
         Repository.objects.of(binding.tenant_id)
-        .filter(instance_id=binding.instance_id, host_id=binding.host_id, used_at__gt=since)
+        .filter(instance_id=binding.instance_id, host_id=binding.host_id)
+        .filter(Q(used_at__gt=since) | Q(pk__in=list(fired)))
         .order_by("path")
     )
-    return [Used(row.remote_id, row.path) for row in rows]
+    return [
+        Used(
+            row.remote_id,
+            row.path,
+            len(fired[row.pk]),
+            max(filter(None, fired[row.pk]), default=None),
+        )
+        for row in rows
+    ]
+
+
+def triggers_of(binding: Binding) -> TenantQuerySet[Trigger]:
+    """The triggers a binding serves; none that wait for another one. Needs a scope."""
+    return Trigger.objects.of(binding.tenant_id).filter(
+        instance_id=binding.instance_id,
+        repository__host_id=binding.host_id,
+        waiting_since=None,
+    )
+
+
+def served(tenant_id: UUID, instances: Collection[UUID]) -> Counter[tuple[UUID, UUID]]:
+    """(instance, code host) → how many triggers are served there. Needs a scope."""
+    rows = Trigger.objects.of(tenant_id).filter(instance_id__in=instances, waiting_since=None)
+    return Counter(rows.values_list("instance_id", "repository__host_id"))
 
 
 def note(*, binding: Binding, remote_id: str) -> None:
