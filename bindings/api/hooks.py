@@ -13,7 +13,8 @@ from bindings.api import shapes
 from bindings.api.endpoint import BindingEndpoint, Call, Endpoint
 from bindings.models import Binding, Hook, Repository
 from bindings.models.hooks import HookStatus
-from bindings.services.listen import gaps, hooks, standing
+from bindings.services.listen import gaps, hooks
+from bindings.services.tell import webhooks
 from portal.ground import ids, rls
 from portal.ground.rest import pagination, parameters
 from portal.ground.rest.calls import Answer, listed, nothing, one, operation
@@ -222,7 +223,7 @@ def _shape(row: Mapping[str, Any]) -> Webhook:
             "path": row["repository__path"],
         },
         "url": f"{settings.MOORING_URL}/hooks/{public_id}",
-        "events": list(standing.EVENTS),  # type: ignore[arg-type]  # both words
+        "events": list(webhooks.EVENTS),  # type: ignore[arg-type]  # both words
         "status": row["status"],
         "status_since": row["status_since"],
         "provider_hook_id": row["remote_id"] or None,
