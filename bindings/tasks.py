@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from bindings.services.bind import grant, rollback, unbind
 from bindings.services.keep import checks, drills, guard, ladder, reopen, retention, sweep, upkeep
-from bindings.services.listen import reconcile
+from bindings.services.listen import reconcile, work
 from bindings.services.tell import mails, people
 from portal.ground import jobs
 from portal.ground.jobs import Job, runs
@@ -50,6 +50,14 @@ def renew() -> None:
     """One slice of renewals. Copies may run side by side: each token is claimed by one."""
     result = upkeep.run(budget_s=SLICE_SECONDS, stopping=jobs.ending)
     log.info("renewals", asked=result.asked, replayed=result.replayed, **result.outcomes)
+
+
+@runs(Job.WORK)
+def work_deliveries() -> None:
+    """What webhooks have brought. One copy at a time keeps looking each second, so that nothing
+    waits when Redis is away; every other one leaves when nothing is due."""
+    with only_one("deliveries") as mine:
+        work.run(budget_s=SLICE_SECONDS if mine else 0.0, stopping=jobs.ending)
 
 
 @runs(Job.LADDER)

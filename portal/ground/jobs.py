@@ -28,6 +28,7 @@ class Job(StrEnum):
     CHECK = "check"  # one check that was begun: its tenant and its id
     SWEEP = "sweep"  # every binding that is due
     RENEW = "renew"  # tokens that end or idle, and renewals whose outcome nobody knows
+    WORK = "work_deliveries"  # what webhooks have brought
     LADDER = "ladder"  # the steps 30, 14, 7, 3, 1, 0 days before an end
     TELL = "tell"  # what happened, to the people it concerns
     MAIL = "mail"  # the mails that are due
@@ -50,6 +51,7 @@ QUEUES = {
     Job.CHECK: "now",
     Job.SWEEP: "sweep",
     Job.RENEW: "upkeep",
+    Job.WORK: "now",
     Job.LADDER: "upkeep",
     Job.TELL: "upkeep",
     Job.MAIL: "upkeep",
@@ -69,6 +71,11 @@ def start(job: Job, *ids: UUID | str) -> None:
     """
     arguments = [str(given) for given in ids]
     rls.after(lambda: _send(job, arguments))
+
+
+def start_now(job: Job) -> None:
+    """The same for whoever has no transaction, nor a connection to ask about one."""
+    _send(job, [])
 
 
 def ending() -> bool:

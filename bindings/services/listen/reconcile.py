@@ -305,7 +305,9 @@ def _rehearsed(row: Hook) -> str:
         held.check_at = standing.next_look(now)
         rehearsed = held.binding.drill == _DRILL and held.status in standing.WELL
         if rehearsed:
-            standing.turn(held, HookStatus.DISABLED, now=now, trouble=_why(held, HookStatus.DISABLED))
+            standing.turn(
+                held, HookStatus.DISABLED, now=now, trouble=_why(held, HookStatus.DISABLED)
+            )
         held.save(update_fields=["status", "status_since", "trouble", "check_at"])
         if rehearsed:
             outbox.record([webhooks.entry("webhook.failing", held, at=now)])
