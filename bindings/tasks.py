@@ -121,6 +121,6 @@ def purge() -> None:
 def compare_webhooks() -> None:
     """One slice of comparing webhooks with their hosts. Copies may run side by side: each webhook
     is claimed by one."""
-    compared = reconcile.run(budget_s=SLICE_SECONDS, stopping=jobs.ending)
-    if compared:
-        log.info("webhooks compared", compared=compared)
+    done = reconcile.run(budget_s=SLICE_SECONDS, stopping=jobs.ending)
+    if done:
+        log.info("webhooks compared", **done)

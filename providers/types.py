@@ -287,6 +287,7 @@ class Hook:
     health: str = "unknown"  # ok, failing, disabled, unknown
     signed: bool = False  # the host proves id, time and body (GitLab signing token)
     disabled_until: datetime | None = None
+    complete: bool = True  # it is sent every push and tag, in the form we read
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,12 @@ GET /bindings/{binding}/repositories/{repository}
 GET /bindings/{binding}/repositories/{repository}/branches
 GET /bindings/{binding}/repositories/{repository}/tags
 GET /bindings/{binding}/repositories/{repository}/resolve
+POST /bindings/{binding}/webhooks
+GET /webhooks
+GET DELETE /webhooks/{webhook}
+POST /webhooks/{webhook}/tests
+POST /webhooks/{webhook}/repairs
+POST /webhooks/{webhook}/recoveries
 GET DELETE /authorizations/{authorization}
 GET /expiries
 GET /expiries.ics
