@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from bindings.services.bind import grant, rollback, unbind
 from bindings.services.keep import checks, drills, guard, ladder, reopen, retention, sweep, upkeep
-from bindings.services.tell import mails, people
+from bindings.services.tell import mails, people, relay
 from portal.ground import jobs
 from portal.ground.jobs import Job, runs
 from portal.ground.refusals import Refusal
@@ -49,6 +49,19 @@ def renew() -> None:
     """One slice of renewals. Copies may run side by side: each token is claimed by one."""
     result = upkeep.run(budget_s=SLICE_SECONDS, stopping=jobs.ending)
     log.info("renewals", asked=result.asked, replayed=result.replayed, **result.outcomes)
+
+
+@runs(Job.RELAY)
+def relay_events() -> None:
+    """One slice of the relay, and the next one after it: events wait for no tick. A second copy
+    leaves at once; beat starts one each minute, should this one be gone."""
+    with only_one("relay") as mine:
+        if not mine:
+            return
+        result = relay.run(budget_s=SLICE_SECONDS, stopping=jobs.ending)
+        log.info("relay", sent=result.sent, **result.outcomes)
+    if not jobs.ending():
+        jobs.start(Job.RELAY)
 
 
 @runs(Job.LADDER)

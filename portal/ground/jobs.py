@@ -28,6 +28,7 @@ class Job(StrEnum):
     CHECK = "check"  # one check that was begun: its tenant and its id
     SWEEP = "sweep"  # every binding that is due
     RENEW = "renew"  # tokens that end or idle, and renewals whose outcome nobody knows
+    RELAY = "relay"  # what the outbox has for endpoints
     LADDER = "ladder"  # the steps 30, 14, 7, 3, 1, 0 days before an end
     TELL = "tell"  # what happened, to the people it concerns
     MAIL = "mail"  # the mails that are due
@@ -49,6 +50,7 @@ QUEUES = {
     Job.CHECK: "now",
     Job.SWEEP: "sweep",
     Job.RENEW: "upkeep",
+    Job.RELAY: "relay",
     Job.LADDER: "upkeep",
     Job.TELL: "upkeep",
     Job.MAIL: "upkeep",
@@ -57,7 +59,7 @@ QUEUES = {
     Job.PURGE: "upkeep",
     Job.TELL_HEADS: "upkeep",
 }
-"""The queue of each job. `relay` has no job yet but its worker may already listen."""
+"""The queue of each job."""
 
 
 def start(job: Job, *ids: UUID | str) -> None:
