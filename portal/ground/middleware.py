@@ -14,6 +14,7 @@ from django.core.signals import request_finished
 from django.db import DatabaseError
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.urls import resolve
 from django.utils.cache import patch_vary_headers
 
 from portal.ground import ids, metrics
@@ -31,6 +32,8 @@ _HOLDS_A_CODE = {
     "/accounts/password/reset/key/": "strict-origin",
     "/me/unsubscribe/": "strict-origin",
 }
+LIGHT = ("/git/",)
+"""Their views answer whatever comes, also below an address that nobody knows."""
 _waiting = threading.local()
 
 
@@ -53,6 +56,22 @@ class Trace:
         response.headers["Trace-Id"] = trace_id
         _measure(request, response, time.perf_counter() - started)
         return response
+
+
+class Light:
+    """What programs call without a session, a language or a form is answered here, and passes by
+    everything behind: clones are many, and webhooks must be answered at once."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not request.path_info.startswith(LIGHT):
+            return self.get_response(request)
+        match = resolve(request.path_info)
+        request.resolver_match = match
+        answer: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
+        return answer
 
 
 class Headers:
