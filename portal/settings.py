@@ -93,7 +93,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "portal.ground.middleware.Trace",  # outermost: every answer has its trace id
     "django.middleware.security.SecurityMiddleware",
-    "portal.ground.middleware.Light",
+    "portal.ground.middleware.Light",  # what follows is for pages and the API
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "portal.ground.middleware.Headers",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -14,7 +14,7 @@ from django.core.signals import request_finished
 from django.db import DatabaseError
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.urls import resolve
+from django.urls import Resolver404, get_resolver
 from django.utils.cache import patch_vary_headers
 
 from portal.ground import ids, metrics
@@ -32,8 +32,7 @@ _HOLDS_A_CODE = {
     "/accounts/password/reset/key/": "strict-origin",
     "/me/unsubscribe/": "strict-origin",
 }
-LIGHT = ("/git/",)
-"""Their views answer whatever comes, also below an address that nobody knows."""
+_LIGHT = ("/git/", "/hooks/")
 _waiting = threading.local()
 
 
@@ -58,22 +57,6 @@ class Trace:
         return response
 
 
-class Light:
-    """What programs call without a session, a language or a form is answered here, and passes by
-    everything behind: clones are many, and webhooks must be answered at once."""
-
-    def __init__(self, get_response: Next) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if not request.path_info.startswith(LIGHT):
-            return self.get_response(request)
-        match = resolve(request.path_info)
-        request.resolver_match = match
-        answer: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
-        return answer
-
-
 class Headers:
     """What Django's own security headers leave open: caches and referrers."""
 
@@ -89,6 +72,26 @@ class Headers:
             response.headers.setdefault("Cache-Control", "private, no-store")
             patch_vary_headers(response, ("Cookie", "Authorization"))
         return response
+
+
+class Light:
+    """Where machines call that neither sign in nor read pages: what stands below in the list is
+    left out for these addresses, and the view runs here. An address that leads nowhere goes on,
+    and finds the page that says so."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not request.path_info.startswith(_LIGHT):
+            return self.get_response(request)
+        try:
+            match = get_resolver().resolve(request.path_info)
+        except Resolver404:
+            return self.get_response(request)
+        request.resolver_match = match
+        answer: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
+        return answer
 
 
 def client_ip(request: HttpRequest) -> str:

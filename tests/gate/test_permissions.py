@@ -48,6 +48,11 @@ ROWS = [
     Row("GET", f"{R}/<repository>/branches", "409 409 403 404 401 409 409"),
     Row("GET", f"{R}/<repository>/tags", "409 409 403 404 401 409 409"),
     Row("GET", f"{R}/<repository>/resolve?ref=main", "409 409 403 404 401 409 409"),
+    Row("POST", f"{B}/leases", "422 422 403 404 401 403 422", EMPTY),
+    Row("GET", "leases", "200 200 403 200 401 200 200"),
+    Row("GET", "leases/<lease>", "200 200 403 404 401 200 200"),
+    # It has ended with its binding, so that every time there is nothing left to end.
+    Row("DELETE", "leases/<lease>", "204 204 403 404 401 403 204"),
     Row("GET", "authorizations/<authorization>", "200 403 403 404 401 403 200"),
     Row("DELETE", "authorizations/<authorization>", "204 403 403 404 401 403 204"),
     Row("GET", "expiries", "200 200 200 200 401 200 200"),

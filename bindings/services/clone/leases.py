@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -129,7 +130,7 @@ def broken(binding: Binding) -> bool:
     return binding.unbound_at is not None
 
 
-def with_status(rows: QuerySet[Lease], wanted: list[str], now: datetime) -> QuerySet[Lease]:
+def with_status(rows: QuerySet[Lease], wanted: Sequence[str], now: datetime) -> QuerySet[Lease]:
     """Those of `rows` whose `status_of` is among `wanted`, told by the columns."""
     able = Q(binding__unbound_at=None) & (Q(binding__status__in=USABLE) | ~Q(binding__drill=""))
     revoked, ended = Q(revoked_at__isnull=False), Q(ended_at__lt=F("expires_at"))
@@ -144,6 +145,12 @@ def with_status(rows: QuerySet[Lease], wanted: list[str], now: datetime) -> Quer
     for word in wanted:
         found |= meaning[word]
     return rows.filter(found)
+
+
+def of_repositories(rows: QuerySet[Lease], names: Sequence[str]) -> QuerySet[Lease]:
+    """Those of `rows` that lend one of these repositories, named by id or path."""
+    keys = [ids.key(Repository.PREFIX, name) for name in names]
+    return rows.filter(Q(repository_id__in=[key for key in keys if key]) | Q(path__in=names))
 
 
 def url_of(lease: Lease) -> str:
