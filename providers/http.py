@@ -103,7 +103,7 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """An answer whose body is still coming, in pieces of at most 64 KiB."""
+    """An answer whose body is still coming, in pieces of some 128 KiB or whatever is there."""
 
     status: int
     headers: Headers
