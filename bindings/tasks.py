@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from bindings.services.bind import grant, rollback, unbind
 from bindings.services.keep import checks, drills, guard, ladder, reopen, retention, sweep, upkeep
+from bindings.services.listen import reconcile
 from bindings.services.tell import mails, people
 from portal.ground import jobs
 from portal.ground.jobs import Job, runs
@@ -106,3 +107,12 @@ def purge() -> None:
     with only_one("purge") as mine:
         if mine:
             retention.purge(timezone.now())
+
+
+@runs(Job.RECONCILE)
+def compare_webhooks() -> None:
+    """One slice of comparing webhooks with their hosts. Copies may run side by side: each webhook
+    is claimed by one."""
+    compared = reconcile.run(budget_s=SLICE_SECONDS, stopping=jobs.ending)
+    if compared:
+        log.info("webhooks compared", compared=compared)

@@ -66,6 +66,7 @@ app.conf.update(
         "mail": _tick(Job.MAIL, _MINUTE),
         "end_bindings": _tick(Job.END_BINDINGS, _MINUTE),
         "discard_unconfirmed": _tick(Job.DISCARD_UNCONFIRMED, 10 * _MINUTE),
+        "reconcile": _tick(Job.RECONCILE, _MINUTE),
         "tell_heads": _tick(Job.TELL_HEADS, 5 * _MINUTE),
         "purge": _tick(Job.PURGE, crontab(hour="3", minute="20")),
     },

@@ -63,6 +63,7 @@ class Bitbucket(Provider):
         capabilities=frozenset({Can.REFRESH, Can.HOOKS}),
         qualities=(Quality.EXACT,),
         hook_role="admin",
+        hook_proof="hmac",
         # Neither proof keys (PKCE) nor a way to revoke are documented.
         oauth=OAuthDialect(
             authorize="/site/oauth2/authorize",

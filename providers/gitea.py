@@ -71,6 +71,7 @@ class Gitea(Provider):
         capabilities=frozenset({Can.REFRESH, Can.HOOKS, Can.TEST_HOOK, Can.TYPED_ADDRESS}),
         qualities=(Quality.EXACT, Quality.UNKNOWN),
         hook_role="admin",
+        hook_proof="hmac",
         oauth=OAuthDialect(
             authorize="/login/oauth/authorize",
             token="/login/oauth/access_token",  # noqa: S106 - a path

@@ -65,6 +65,7 @@ class Gitee(Provider):
         capabilities=frozenset({Can.REFRESH, Can.HOOKS, Can.TEST_HOOK}),
         qualities=(Quality.EXACT, Quality.UNKNOWN),
         hook_role="admin",
+        hook_proof="time",
         oauth=OAuthDialect(
             authorize="/oauth/authorize",
             token="/oauth/token",  # noqa: S106 - a path

@@ -81,6 +81,7 @@ class GitHub(Provider):
         ),
         qualities=(Quality.EXACT, Quality.IDLE, Quality.UNKNOWN),
         hook_role="admin",
+        hook_proof="hmac",
         oauth=OAuthDialect(
             authorize="/login/oauth/authorize",
             token="/login/oauth/access_token",  # noqa: S106 - a path

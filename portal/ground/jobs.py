@@ -34,6 +34,7 @@ class Job(StrEnum):
     END_BINDINGS = "end_bindings"  # what an unbind still has to clean up at code hosts
     DISCARD_UNCONFIRMED = "discard_unconfirmed"  # bindings nobody confirmed in time
     PURGE = "purge"  # rows past their retention
+    RECONCILE = "reconcile"  # webhooks, as wanted and as they are
     TELL_HEADS = "tell_heads"  # the heads of the event logs, told to the server's log
 
 
@@ -55,6 +56,7 @@ QUEUES = {
     Job.END_BINDINGS: "upkeep",
     Job.DISCARD_UNCONFIRMED: "upkeep",
     Job.PURGE: "upkeep",
+    Job.RECONCILE: "upkeep",
     Job.TELL_HEADS: "upkeep",
 }
 """The queue of each job. `relay` has no job yet but its worker may already listen."""
