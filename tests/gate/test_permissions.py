@@ -43,6 +43,7 @@ ROWS = [
     Row("POST", f"{B}/checks", "422 422 403 404 401 403 422", ODD),
     Row("GET", f"{B}/checks/<check>", "200 200 200 404 401 200 200"),
     # The binding is paused, so that nobody is let through to a code host.
+    Row("POST", f"{B}/diagnoses", "422 422 403 404 401 422 422", EMPTY),
     Row("GET", R, "409 409 403 404 401 409 409"),
     Row("GET", f"{R}/<repository>", "409 409 403 404 401 409 409"),
     Row("GET", f"{R}/<repository>/branches", "409 409 403 404 401 409 409"),

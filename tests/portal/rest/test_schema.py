@@ -39,6 +39,7 @@ POST /bindings/{binding}/rollbacks
 POST /bindings/{binding}/rotations
 GET POST /bindings/{binding}/checks
 GET /bindings/{binding}/checks/{check}
+POST /bindings/{binding}/diagnoses
 GET /bindings/{binding}/repositories
 GET /bindings/{binding}/repositories/{repository}
 GET /bindings/{binding}/repositories/{repository}/branches
