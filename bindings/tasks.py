@@ -11,7 +11,7 @@ from django.utils import timezone
 from bindings.services.bind import grant, rollback, unbind
 from bindings.services.keep import checks, drills, guard, ladder, reopen, retention, sweep, upkeep
 from bindings.services.listen import reconcile, waiting, work
-from bindings.services.tell import mails, people
+from bindings.services.tell import mails, people, relay
 from portal.ground import jobs
 from portal.ground.jobs import Job, runs
 from portal.ground.refusals import Refusal
@@ -68,6 +68,19 @@ def take_up(tenant_id: str = "", binding_id: str = "") -> None:
         if jobs.ending():
             return
         waiting.take_up(tenant_id=tenant, binding_id=binding)
+
+
+@runs(Job.RELAY)
+def relay_events() -> None:
+    """One slice of the relay, and the next one after it: events wait for no tick. A second copy
+    leaves at once; beat starts one each minute, should this one be gone."""
+    with only_one("relay") as mine:
+        if not mine:
+            return
+        result = relay.run(budget_s=SLICE_SECONDS, stopping=jobs.ending)
+        log.info("relay", sent=result.sent, **result.outcomes)
+    if not jobs.ending():
+        jobs.start(Job.RELAY)
 
 
 @runs(Job.LADDER)
@@ -131,6 +144,6 @@ def purge() -> None:
 def compare_webhooks() -> None:
     """One slice of comparing webhooks with their hosts. Copies may run side by side: each webhook
     is claimed by one."""
-    compared = reconcile.run(budget_s=SLICE_SECONDS, stopping=jobs.ending)
-    if compared:
-        log.info("webhooks compared", compared=compared)
+    done = reconcile.run(budget_s=SLICE_SECONDS, stopping=jobs.ending)
+    if done:
+        log.info("webhooks compared", **done)

@@ -30,6 +30,7 @@ class Job(StrEnum):
     RENEW = "renew"  # tokens that end or idle, and renewals whose outcome nobody knows
     WORK = "work_deliveries"  # what webhooks have brought
     TAKE_UP = "take_up"  # triggers that wait for a binding: all, or a tenant's and its binding's
+    RELAY = "relay"  # what the outbox has for endpoints
     LADDER = "ladder"  # the steps 30, 14, 7, 3, 1, 0 days before an end
     TELL = "tell"  # what happened, to the people it concerns
     MAIL = "mail"  # the mails that are due
@@ -54,6 +55,7 @@ QUEUES = {
     Job.RENEW: "upkeep",
     Job.WORK: "now",
     Job.TAKE_UP: "upkeep",
+    Job.RELAY: "relay",
     Job.LADDER: "upkeep",
     Job.TELL: "upkeep",
     Job.MAIL: "upkeep",
@@ -63,7 +65,7 @@ QUEUES = {
     Job.RECONCILE: "upkeep",
     Job.TELL_HEADS: "upkeep",
 }
-"""The queue of each job. `relay` has no job yet but its worker may already listen."""
+"""The queue of each job."""
 
 
 def start(job: Job, *ids: UUID | str) -> None:

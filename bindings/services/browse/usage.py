@@ -1,7 +1,7 @@
 """What of a binding is in use: the one place that says so.
 
-That is the repositories with a trigger, and those a build has asked for in the last 30 days.
-Impact, replacement and switch all read it here.
+A repository is in use when it has a webhook of the binding or a trigger, or a build has asked for
+it in the last 30 days. Impact, replacement and switch all know of it from here.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from bindings.models import Binding, Repository, Trigger
-from portal.ground import rls
+from bindings.models import Binding, Hook, Repository, Trigger
+from bindings.models.hooks import HookStatus
+from portal.ground import ids, rls
 from portal.tenants.models import TenantQuerySet
 from providers.base import Provider
 from providers.errors import MissingScope, NotFound, ProviderError
@@ -25,7 +26,7 @@ from providers.fanout import fan_out
 from providers.types import Repository as Seen
 
 LATELY = timedelta(days=30)
-_STAMP_EVERY = timedelta(days=1)
+STAMP_EVERY = timedelta(days=1)
 _AT_ONCE = 8
 
 
@@ -62,10 +63,11 @@ def in_use(binding: Binding) -> list[Used]:
     fired: dict[UUID, list[datetime | None]] = defaultdict(list)
     for repository, last in triggers_of(binding).values_list("repository_id", "last_event_at"):
         fired[repository].append(last)
+    hooked = Exists(_hooks(binding).filter(repository=OuterRef("pk")))
     rows = (
         Repository.objects.of(binding.tenant_id)
+        .filter(Q(used_at__gt=since) | Q(pk__in=list(fired)) | hooked)
         .filter(instance_id=binding.instance_id, host_id=binding.host_id)
-        .filter(Q(used_at__gt=since) | Q(pk__in=list(fired)))
         .order_by("path")
     )
     return [
@@ -94,6 +96,29 @@ def served(tenant_id: UUID, instances: Collection[UUID]) -> Counter[tuple[UUID, 
     return Counter(rows.values_list("instance_id", "repository__host_id"))
 
 
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """What hangs on one repository: its webhook's public id, and how many triggers."""
+
+    webhook: str | None = None
+    triggers: int = 0
+
+
+def counted(binding: Binding) -> dict[str, Uses]:
+    """The platform's number of a repository → what hangs on it, for those on which something does.
+    Opens the tenant's scope."""
+    with rls.tenant(binding.tenant_id):
+        hooks = dict(_hooks(binding).values_list("repository__remote_id", "pk"))
+        fired = Counter(triggers_of(binding).values_list("repository__remote_id", flat=True))
+    shown = {remote: ids.public(Hook.PREFIX, key) for remote, key in hooks.items()}
+    return {remote: Uses(shown.get(remote), fired[remote]) for remote in {*shown, *fired}}
+
+
+def _hooks(binding: Binding) -> TenantQuerySet[Hook]:
+    leaving = (HookStatus.REMOVING, HookStatus.REMOVED)
+    return Hook.objects.of(binding.tenant_id).filter(binding=binding).exclude(status__in=leaving)
+
+
 def note(*, binding: Binding, remote_id: str) -> None:
     """A build asked for this repository: written down once a day. Opens the tenant's scope."""
     now = timezone.now()
@@ -101,7 +126,7 @@ def note(*, binding: Binding, remote_id: str) -> None:
         rows = Repository.objects.of(binding.tenant_id).filter(
             instance_id=binding.instance_id, host_id=binding.host_id, remote_id=remote_id
         )
-        rows.exclude(used_at__gt=now - _STAMP_EVERY).update(used_at=now)
+        rows.exclude(used_at__gt=now - STAMP_EVERY).update(used_at=now)
 
 
 def compare(used: Sequence[Used], provider: Provider, *, by_path: bool = False) -> Comparison:
