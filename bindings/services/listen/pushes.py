@@ -57,7 +57,8 @@ def handle(
         matches = _matches(hook, living)
         fired = _fire(hook, delivery, matches, at)
         _heads(hook, pushes, delivery.received_at)
-        heard(hook, delivery.received_at)
+        if origin != Origin.RECOVERED:
+            heard(hook, delivery.received_at)
         delivery.refs = [_moved(push) for push in pushes]
         delivery.events = [str(match.event) for match in fired]
         outcome = Outcome.NO_TRIGGER if living else Outcome.IGNORED
