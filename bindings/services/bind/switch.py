@@ -18,6 +18,7 @@ from bindings.services.bind.store import Proven
 from bindings.services.bind.token import Bound, Tested, TokenAsk
 from bindings.services.browse.usage import Comparison
 from bindings.services.custody import sealed
+from bindings.services.listen import hooks
 from bindings.services.tell import outbox
 from bindings.state import Status
 from portal.ground import rls
@@ -80,6 +81,7 @@ def with_token(
             now=now,
             replaces=old.public_id,
         )
+        hooks.take_over(old=old, new=binding)
     return Bound(binding, made.hints)
 
 
@@ -153,6 +155,7 @@ def take_over(
             "binding.bound", binding=row, actor=actor.event(), at=now, replaces=old.public_id
         )
         links.close(row, status="done")
+        hooks.take_over(old=old, new=row)
     return row
 
 

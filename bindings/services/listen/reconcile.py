@@ -21,7 +21,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from bindings.models import Binding, Delivery, Hook
-from bindings.models.hooks import HookStatus, Outcome, Proof, Signature
+from bindings.models.hooks import HookStatus, Outcome, Proof, Signature, compare_soon
 from bindings.problems import ALL, explain
 from bindings.services.custody.sealed import Undecryptable
 from bindings.services.custody.use import use
@@ -83,8 +83,7 @@ def run(
 def soon(binding: Binding) -> None:
     """Compare the webhooks of this binding next. Opens the tenant's scope."""
     with rls.tenant(binding.tenant_id):
-        rows = Hook.objects.of(binding.tenant_id).filter(binding=binding, check_at__isnull=False)
-        if rows.exclude(status=HookStatus.REMOVED).update(check_at=timezone.now()):
+        if compare_soon([binding.pk], timezone.now()):
             jobs.start(jobs.Job.RECONCILE)
 
 
@@ -168,7 +167,7 @@ def _compared(row: Hook) -> str:
     with use(row.binding, why="compare webhook") as provider:
         found = _look(provider, row)
     was = HookStatus(row.status)
-    told = _told(was, found)
+    told = _told(row, found)
     status, trouble = found.status, found.trouble
     if told == "webhook.repaired":
         log.info("a webhook was mended", webhook=row.public_id, was=was.value, why=trouble)
@@ -250,12 +249,13 @@ def _refused_lately(row: Hook) -> bool:
         return refused.exists()
 
 
-def _told(was: HookStatus, found: _Found) -> str:
-    """The event of this comparison: each turn is told once."""
-    well = found.mended or found.status in standing.WELL
-    if well:
-        return "webhook.repaired" if found.mended or was in standing.TROUBLED else ""
-    return "" if was in standing.TROUBLED else "webhook.failing"
+def _told(row: Hook, found: _Found) -> str:
+    """The event of this comparison: each turn is told once, and a wish come true is none."""
+    troubled = row.status in standing.TROUBLED
+    if found.mended or found.status in standing.WELL:
+        mended = found.mended and row.remote_id != ""
+        return "webhook.repaired" if mended or troubled else ""
+    return "" if troubled else "webhook.failing"
 
 
 def _why(row: Hook, status: HookStatus) -> str:
