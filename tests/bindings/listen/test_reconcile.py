@@ -7,8 +7,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from bindings.models import Delivery, Hook, Trigger
+from bindings.models import Delivery, Hook, Notice, Trigger
 from bindings.services.custody import sealed
+from bindings.services.keep import drills, sweep
+from bindings.services.keep.rehearsal import Scenario
 from bindings.services.listen import gaps, hooks, reconcile
 from bindings.services.tell import webhooks
 from portal.ground import rls
@@ -214,4 +216,32 @@ def test_a_delivery_that_waits_for_its_worker_is_not_missed(listening: Listening
 def test_only_what_is_due_is_compared(listening: Listening, hooked: Hook):
     assert reconcile.run(threads=1) == {}
     reconcile.soon(hooked.binding)
+    assert reconcile.run(threads=1) == {"same": 1}
+
+
+def test_a_drill_switches_one_off_and_puts_it_back(
+    listening: Listening, hooked: Hook, alice: Somebody
+):
+    before = again(hooked)
+    drills.start(actor=alice.actor, binding=hooked.binding, scenario=Scenario.HOOK_DISABLED)
+    asked = len(listening.sandbox.requests("gitlab"))
+    assert reconcile.run(threads=1) == {"drill": 1}
+    sweep.run()
+    off = again(hooked)
+    assert (off.status, off.trouble, off.binding.state) == ("disabled", "GL-HOOK-06", "healthy")
+    assert len(listening.sandbox.requests("gitlab")) == asked
+    (failing,) = told(hooked, "webhook.failing")
+    assert failing.data["drill"] is True
+    with rls.tenant(hooked.tenant_id):
+        (notice,) = Notice.objects.of(hooked.tenant_id).filter(kind="webhook")
+    assert (notice.data["name"], notice.data["drill"]) == ("platform/api", True)
+    assert notice.data["maker"] == str(alice.person.pk)
+
+    ended = drills.end(actor=alice.actor, binding=hooked.binding)
+    assert ended is not None
+    assert ended.report["as_before"]
+    back = again(hooked)
+    assert (back.status, back.status_since) == (before.status, before.status_since)
+    (repaired,) = told(hooked, "webhook.repaired")
+    assert repaired.data["drill"] is True
     assert reconcile.run(threads=1) == {"same": 1}
