@@ -29,6 +29,7 @@ class Job(StrEnum):
     SWEEP = "sweep"  # every binding that is due
     RENEW = "renew"  # tokens that end or idle, and renewals whose outcome nobody knows
     WORK = "work_deliveries"  # what webhooks have brought
+    RELAY = "relay"  # what the outbox has for endpoints
     LADDER = "ladder"  # the steps 30, 14, 7, 3, 1, 0 days before an end
     TELL = "tell"  # what happened, to the people it concerns
     MAIL = "mail"  # the mails that are due
@@ -52,6 +53,7 @@ QUEUES = {
     Job.SWEEP: "sweep",
     Job.RENEW: "upkeep",
     Job.WORK: "now",
+    Job.RELAY: "relay",
     Job.LADDER: "upkeep",
     Job.TELL: "upkeep",
     Job.MAIL: "upkeep",
@@ -61,7 +63,7 @@ QUEUES = {
     Job.RECONCILE: "upkeep",
     Job.TELL_HEADS: "upkeep",
 }
-"""The queue of each job. `relay` has no job yet but its worker may already listen."""
+"""The queue of each job."""
 
 
 def start(job: Job, *ids: UUID | str) -> None:

@@ -32,7 +32,7 @@ _HOLDS_A_CODE = {
     "/accounts/password/reset/key/": "strict-origin",
     "/me/unsubscribe/": "strict-origin",
 }
-_LIGHT = ("/hooks/",)
+_LIGHT = ("/git/", "/hooks/")
 _waiting = threading.local()
 
 

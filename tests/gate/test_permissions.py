@@ -43,6 +43,7 @@ ROWS = [
     Row("POST", f"{B}/checks", "422 422 403 404 401 403 422", ODD),
     Row("GET", f"{B}/checks/<check>", "200 200 200 404 401 200 200"),
     # The binding is paused, so that nobody is let through to a code host.
+    Row("POST", f"{B}/diagnoses", "422 422 403 404 401 422 422", EMPTY),
     Row("GET", R, "409 409 403 404 401 409 409"),
     Row("GET", f"{R}/<repository>", "409 409 403 404 401 409 409"),
     Row("GET", f"{R}/<repository>/branches", "409 409 403 404 401 409 409"),
@@ -56,6 +57,11 @@ ROWS = [
     Row("POST", "webhooks/<webhook>/tests", "422 422 403 404 401 403 422", ODD),
     Row("POST", "webhooks/<webhook>/repairs", "422 422 403 404 401 403 422", ODD),
     Row("POST", "webhooks/<webhook>/recoveries", "422 422 403 404 401 403 422", ODD),
+    Row("POST", f"{B}/leases", "422 422 403 404 401 403 422", EMPTY),
+    Row("GET", "leases", "200 200 403 200 401 200 200"),
+    Row("GET", "leases/<lease>", "200 200 403 404 401 200 200"),
+    # It has ended with its binding, so that every time there is nothing left to end.
+    Row("DELETE", "leases/<lease>", "204 204 403 404 401 403 204"),
     Row("GET", "authorizations/<authorization>", "200 403 403 404 401 403 200"),
     Row("DELETE", "authorizations/<authorization>", "204 403 403 404 401 403 204"),
     Row("GET", "expiries", "200 200 200 200 401 200 200"),

@@ -24,7 +24,7 @@ from providers.fanout import fan_out
 from providers.types import Repository as Seen
 
 LATELY = timedelta(days=30)
-_STAMP_EVERY = timedelta(days=1)
+STAMP_EVERY = timedelta(days=1)
 _AT_ONCE = 8
 
 
@@ -96,7 +96,7 @@ def note(*, binding: Binding, remote_id: str) -> None:
         rows = Repository.objects.of(binding.tenant_id).filter(
             instance_id=binding.instance_id, host_id=binding.host_id, remote_id=remote_id
         )
-        rows.exclude(used_at__gt=now - _STAMP_EVERY).update(used_at=now)
+        rows.exclude(used_at__gt=now - STAMP_EVERY).update(used_at=now)
 
 
 def compare(used: Sequence[Used], provider: Provider, *, by_path: bool = False) -> Comparison:
