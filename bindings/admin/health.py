@@ -80,6 +80,8 @@ def _work(found: Figures, now: datetime) -> Iterator[Figure]:
     yield Figure("Checks late", found.late, _bindings(checks="late"), _warn(found.late), late)
     yield Figure("Unbindings to clean up", found.endings, f"{endings}?work=open")
     yield Figure("Left to a person", found.left, f"{endings}?work=left", _warn(found.left))
+    sick = f"{_list('hook')}?health=unhealthy"
+    yield Figure("Unhealthy webhooks", found.hooks, sick, _warn(found.hooks))
     yield Figure("Mass guards in force", found.held, f"{hosts}?held=1", _warn(found.held))
     yield Figure("Servers down", found.down, f"{hosts}?weather=down", _warn(found.down))
 

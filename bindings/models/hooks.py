@@ -32,6 +32,12 @@ class HookStatus(models.TextChoices):
     REMOVED = "removed", "Removed"
 
 
+TROUBLED = frozenset(
+    {HookStatus.MISSING, HookStatus.MISMATCH, HookStatus.DISABLED, HookStatus.FAILING}
+)
+"""It may not deliver what is pushed."""
+
+
 class Proof(models.TextChoices):
     """What the platform's signature covers. After `time` and `token` the ref is read back."""
 

@@ -13,7 +13,8 @@ from django.core.cache import cache
 from django.db import DatabaseError, connection
 from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet
 
-from bindings.models import Binding, CodeHost, Ending, PlatformAccount, Schedule
+from bindings.models import Binding, CodeHost, Ending, Hook, PlatformAccount, Schedule
+from bindings.models.hooks import TROUBLED
 from bindings.state import Reach, State, Status, Why, one_word
 from portal.ground import rls
 
@@ -24,7 +25,7 @@ LATE = timedelta(minutes=10)
 SOON = timedelta(days=30)
 TOLD_FOR = timedelta(days=30)
 PATIENCE_MS = 5000
-_KEPT, _KEPT_FOR = "operators-figures", 86_400
+_KEPT, _KEPT_FOR = "operators-figures-2", 86_400
 _WELL = frozenset({State.HEALTHY, State.EXPIRING, State.PENDING})
 
 
@@ -32,7 +33,8 @@ _WELL = frozenset({State.HEALTHY, State.EXPIRING, State.PENDING})
 class Figures:
     """`platforms`: provider → state → live bindings. `oldest`: since when the oldest due check has
     waited. `left`: endings that gave something up to a person. `refused`: cloud accounts
-    that the platform does not accept. `at`: when all this was counted."""
+    that the platform does not accept. `hooks`: webhooks that are unhealthy. `at`: when all this was
+    counted."""
 
     at: datetime
     platforms: Mapping[str, Mapping[State, int]]
@@ -45,6 +47,7 @@ class Figures:
     held: int = 0
     down: int = 0
     refused: int = 0
+    hooks: int = 0
     fresh: bool = field(default=True, compare=False)
 
     @property
@@ -93,7 +96,13 @@ def _count(now: datetime) -> Figures:
             held=CodeHost.objects.filter(held_since__isnull=False).count(),
             down=CodeHost.objects.filter(weather="down").count(),
             refused=refused_accounts().count(),
+            hooks=unhealthy(Hook.objects.all()).count(),
         )
+
+
+def unhealthy(rows: QuerySet[Hook]) -> QuerySet[Hook]:
+    """Of these webhooks, those that may not deliver what is pushed. Needs a scope."""
+    return rows.filter(status__in=TROUBLED)
 
 
 def refused_accounts() -> QuerySet[PlatformAccount]:

@@ -21,7 +21,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from bindings.models import Binding, Delivery, Hook
-from bindings.models.hooks import HookStatus, Outcome, Proof, Signature, compare_soon
+from bindings.models.hooks import TROUBLED, HookStatus, Outcome, Proof, Signature, compare_soon
 from bindings.problems import ALL, explain
 from bindings.services.custody.sealed import Undecryptable
 from bindings.services.custody.use import use
@@ -251,7 +251,7 @@ def _refused_lately(row: Hook) -> bool:
 
 def _told(row: Hook, found: _Found) -> str:
     """The event of this comparison: each turn is told once, and a wish come true is none."""
-    troubled = row.status in standing.TROUBLED
+    troubled = row.status in TROUBLED
     if found.mended or found.status in standing.WELL:
         mended = found.mended and row.remote_id != ""
         return "webhook.repaired" if mended or troubled else ""
