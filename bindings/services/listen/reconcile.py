@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
+from django.core.cache import cache
 from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
@@ -42,6 +43,13 @@ BATCH = 40
 AGAIN = timedelta(minutes=5)
 """Until a host that did not answer is asked again; doubled each time, an hour at most."""
 _MOST = 6  # doublings
+_AWAY = timedelta(minutes=5)
+"""After this long without a look we were away; then everything is looked at within as long."""
+_LAST, _LAST_FOR = "reconcile-last", 7 * 86_400
+_SOONER = """
+UPDATE bindings_hook SET check_at = %(now)s + make_interval(secs => random() * %(within)s)
+WHERE status <> 'removed' AND check_at > %(now)s + make_interval(secs => %(within)s)
+"""
 _DRILL = "hook_disabled"
 _FORGED = (Signature.MISMATCH, Signature.MISSING)
 _WHY = {
@@ -61,6 +69,7 @@ def run(
     """Compare what is due until nothing is left or `budget_s` has passed; how many, by what came
     of it. `binding`: only its webhooks. Copies may run side by side: each webhook is claimed by
     one. Raises the first trouble there was, at the end."""
+    _after_an_outage(timezone.now())
     until, done = time.monotonic() + budget_s, Counter[str]()
     trouble: list[BaseException] = []
     away: set[UUID] = set()
@@ -111,6 +120,19 @@ def one(hook: Hook) -> str:
         pause = min(AGAIN * 2 ** min(row.failures, _MOST), standing.COMPARED_EVERY)
         _look_again(row, at=timezone.now() + pause, failed=True)
         return "away"
+
+
+def _after_an_outage(now: datetime) -> None:
+    """Nothing of ours has looked for a while, so hosts may have called in vain meanwhile: all
+    webhooks are compared within minutes, not within the hour."""
+    last: float | None = cache.get(_LAST)
+    cache.set(_LAST, now.timestamp(), _LAST_FOR)
+    within = _AWAY.total_seconds()
+    quiet = last is None or now.timestamp() - last > within
+    if not quiet or cache.get(_LAST) is None:  # what Redis cannot keep says nothing
+        return
+    with rls.fleet("webhooks after an outage of ours"), connection.cursor() as cursor:
+        cursor.execute(_SOONER, {"now": now, "within": within})
 
 
 # -- claiming -------------------------------------------------------------------------------------
@@ -200,7 +222,7 @@ def _look(provider: Provider, row: Hook) -> _Found:
     if status in _WHY:
         try:
             made = remote.push(provider, remote.prepare(row))
-            mended = made.active
+            mended = made.active and made.complete
         except (MissingScope, NotFound, NotSupported) as refused:
             trouble = _code(row, refused)
         except ProviderError as refused:

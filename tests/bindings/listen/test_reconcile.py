@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.utils import timezone
 
 from bindings.models import Delivery, Hook, Notice, Trigger
@@ -245,3 +246,16 @@ def test_a_drill_switches_one_off_and_puts_it_back(
     (repaired,) = told(hooked, "webhook.repaired")
     assert repaired.data["drill"] is True
     assert reconcile.run(threads=1) == {"same": 1}
+
+
+def test_after_an_outage_of_ours_all_are_compared_within_minutes(hooked: Hook):
+    soon = timedelta(minutes=5)
+    reconcile.run(threads=1)
+    with rls.tenant(hooked.tenant_id):
+        later = timezone.now() + timedelta(minutes=50)
+        Hook.objects.of(hooked.tenant_id).update(check_at=later)
+    reconcile.run(threads=1)
+    assert again(hooked).check_at == later
+    with time_machine.travel(timezone.now() + timedelta(minutes=6)):
+        reconcile.run(threads=1)
+        assert again(hooked).check_at < timezone.now() + soon
