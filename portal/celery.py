@@ -62,6 +62,7 @@ app.conf.update(
         "sweep": _tick(Job.SWEEP, _MINUTE),
         "renew": _tick(Job.RENEW, _MINUTE),
         "work_deliveries": _tick(Job.WORK, _MINUTE),
+        "take_up": _tick(Job.TAKE_UP, 30 * _MINUTE),
         "relay": _tick(Job.RELAY, _MINUTE),
         "ladder": _tick(Job.LADDER, 10 * _MINUTE),
         "tell": _tick(Job.TELL, _MINUTE),
