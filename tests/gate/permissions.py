@@ -16,7 +16,7 @@ from typing import Any
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from bindings.models import Authorization, Binding, Check, Ending
+from bindings.models import Authorization, Binding, Check, Dispatch, Ending, Endpoint
 from portal.ground import rls
 from portal.tenants.models import Event, Instance
 from portal.tenants.roles import LEAST
@@ -112,8 +112,19 @@ class World:
                 expires_at=now,
             )
             event = Event.objects.of(tenant).order_by("seq").last()
+            endpoint = Endpoint.objects.create(
+                tenant=tenant, name="builder", url="https://builder.example.com/", kinds=["build.*"]
+            )
+            outgoing = Dispatch.objects.create(tenant=tenant, event=event, endpoint=endpoint)
         token = self.alice.token("bindings:read").token
-        made = {"check": check, "authorization": authorization, "event": event, "token": token}
+        sent = {"endpoint": endpoint, "outgoing": outgoing}
+        made = {
+            **sent,
+            "check": check,
+            "authorization": authorization,
+            "event": event,
+            "token": token,
+        }
         return {name: row.public_id for name, row in made.items() if row is not None}
 
 

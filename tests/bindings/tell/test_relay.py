@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from typing import Any
+from unittest import mock
 
 from django.utils import timezone
 
+from bindings.api import pictures
 from bindings.models import Binding, Dispatch, Endpoint
+from bindings.services.bind import unbind
 from bindings.services.tell import endpoints, outbox, relay
 from portal.ground import rls
+from portal.ground.rest import rendering
 from portal.tenants.models import Event, Tenant
 from tests.bindings.fleet import Clock
 from tests.people import Somebody
@@ -68,6 +73,22 @@ def test_an_event_reaches_its_builder_signed_and_is_marked(
     assert (row.state, row.tries, row.next_at) == ("delivered", 0, None)
     assert [one["http_status"] for one in row.attempts] == [204]
     assert stored(endpoint).last_delivery_at is not None
+
+
+def test_a_binding_is_shown_whole_as_the_api_shows_it(
+    binding: Binding, alice: Somebody, acme: Tenant, builder: Receiver
+) -> None:
+    _, secret = listen(builder, alice)
+    happens(binding, "binding.expiring", threshold_days=14)
+    unbind.unbind(actor=alice.actor, binding=binding)
+    with rls.tenant(acme.pk):
+        fresh = pictures.binding(pictures.rows(Binding.objects.of(acme)).get(), timezone.now())
+    once()
+    first, last = builder.verified(secret)
+    shown = json.loads(rendering.dumps(fresh))
+    assert first["data"].pop("threshold_days") == 14
+    assert first["data"] == {"binding": shown | {"next_check_at": mock.ANY}}
+    assert (last["type"], set(last["data"]["binding"])) == ("binding.unbound", set(shown))
 
 
 def test_what_fails_is_tried_again_later_and_later_and_then_given_up(

@@ -48,6 +48,12 @@ GET DELETE /authorizations/{authorization}
 GET /expiries
 GET /expiries.ics
 POST DELETE /expiries/feed
+GET POST /endpoints
+GET PATCH DELETE /endpoints/{endpoint}
+POST /endpoints/{endpoint}/secrets
+POST /endpoints/{endpoint}/tests
+GET /endpoints/{endpoint}/deliveries
+POST /endpoints/{endpoint}/deliveries/{outgoing}/replays
 GET /events
 GET /events/{event}
 GET POST /tokens
@@ -123,6 +129,8 @@ def test_what_needs_if_match_says_so(described):
         ("PATCH", "/api/v1/bindings/{binding}"),
         ("DELETE", "/api/v1/bindings/{binding}"),
         ("PUT", "/api/v1/bindings/{binding}/credential"),
+        ("PATCH", "/api/v1/endpoints/{endpoint}"),
+        ("DELETE", "/api/v1/endpoints/{endpoint}"),
     }
 
 
