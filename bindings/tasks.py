@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from bindings.services.bind import grant, rollback, unbind
 from bindings.services.keep import checks, drills, guard, ladder, reopen, retention, sweep, upkeep
+from bindings.services.listen import reconcile, work
 from bindings.services.tell import mails, people, relay
 from portal.ground import jobs
 from portal.ground.jobs import Job, runs
@@ -49,6 +50,14 @@ def renew() -> None:
     """One slice of renewals. Copies may run side by side: each token is claimed by one."""
     result = upkeep.run(budget_s=SLICE_SECONDS, stopping=jobs.ending)
     log.info("renewals", asked=result.asked, replayed=result.replayed, **result.outcomes)
+
+
+@runs(Job.WORK)
+def work_deliveries() -> None:
+    """What webhooks have brought. One copy at a time keeps looking each second, so that nothing
+    waits when Redis is away; every other one leaves when nothing is due."""
+    with only_one("deliveries") as mine:
+        work.run(budget_s=SLICE_SECONDS if mine else 0.0, stopping=jobs.ending)
 
 
 @runs(Job.RELAY)
@@ -119,3 +128,12 @@ def purge() -> None:
     with only_one("purge") as mine:
         if mine:
             retention.purge(timezone.now())
+
+
+@runs(Job.RECONCILE)
+def compare_webhooks() -> None:
+    """One slice of comparing webhooks with their hosts. Copies may run side by side: each webhook
+    is claimed by one."""
+    done = reconcile.run(budget_s=SLICE_SECONDS, stopping=jobs.ending)
+    if done:
+        log.info("webhooks compared", **done)

@@ -256,6 +256,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='delivery',
+            index=models.Index(condition=models.Q(('next_at__isnull', False)), fields=['hook', 'received_at'], name='delivery_in_turn'),
+        ),
+        migrations.AddIndex(
+            model_name='delivery',
             index=models.Index(fields=['hook', 'received_at'], name='delivery_of_hook'),
         ),
         migrations.AddIndex(

@@ -10,13 +10,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from bindings.models import Authorization, Binding, Check, Dispatch, Ending, Endpoint
+from bindings.models import (
+    Authorization,
+    Binding,
+    Check,
+    Dispatch,
+    Ending,
+    Endpoint,
+    Hook,
+    Lease,
+    Repository,
+)
 from portal.ground import rls
 from portal.tenants.models import Event, Instance
 from portal.tenants.roles import LEAST
@@ -111,21 +121,42 @@ class World:
                 digest=bytes(32),
                 expires_at=now,
             )
-            event = Event.objects.of(tenant).order_by("seq").last()
-            endpoint = Endpoint.objects.create(
-                tenant=tenant, name="builder", url="https://builder.example.com/", kinds=["build.*"]
+            repository = Repository.objects.create(
+                tenant=tenant,
+                instance=instance,
+                host=binding.host,
+                remote_id="1077",
+                path="platform/api",
+                clone_url="https://gitlab.example/platform/api.git",
             )
-            outgoing = Dispatch.objects.create(tenant=tenant, event=event, endpoint=endpoint)
+            webhook = Hook.objects.create(
+                tenant=tenant, binding=binding, repository=repository, remote_id="1", proof="hmac"
+            )
+            lease = Lease.objects.create(
+                tenant=tenant,
+                binding=binding,
+                repository=repository,
+                kind="proxied",
+                path=repository.path,
+                digest=bytes(32),
+                expires_at=now + timedelta(minutes=15),
+            )
+            event = Event.objects.of(tenant).order_by("seq").last()
+            sent = _sent(event)
         token = self.alice.token("bindings:read").token
-        sent = {"endpoint": endpoint, "outgoing": outgoing}
-        made = {
-            **sent,
-            "check": check,
-            "authorization": authorization,
-            "event": event,
-            "token": token,
-        }
-        return {name: row.public_id for name, row in made.items() if row is not None}
+        made: dict[str, Any] = {"check": check, "authorization": authorization, "event": event}
+        made |= {"token": token, "webhook": webhook, "lease": lease}
+        return {name: row.public_id for name, row in (made | sent).items() if row is not None}
+
+
+def _sent(event: Event) -> dict[str, Any]:
+    """An endpoint, and what was sent to it. Needs the tenant's scope."""
+    facts = {"name": "builder", "url": "https://builder.example.com/", "kinds": ["build.*"]}
+    endpoint = Endpoint.objects.create(tenant_id=event.tenant_id, **facts)
+    outgoing = Dispatch.objects.create(
+        tenant_id=event.tenant_id, event=event, endpoint=endpoint, body="{}"
+    )
+    return {"endpoint": endpoint, "outgoing": outgoing}
 
 
 def _json(body: Any) -> tuple[str, str]:
