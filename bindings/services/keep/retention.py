@@ -11,6 +11,7 @@ from bindings.models import (
     Authorization,
     Check,
     Delivery,
+    Dispatch,
     Drill,
     Ending,
     HealthDay,
@@ -52,6 +53,9 @@ def purge(now: datetime, *, dry_run: bool = False) -> dict[str, int]:
             seen_at__lt=now - FORGOTTEN, hooks=None, triggers=None
         ).exclude(used_at__gt=now - FORGOTTEN - timedelta(days=1)),
         "drills": Drill.objects.filter(ended_at__lt=now - DRILLS),
+        "events sent": Dispatch.objects.filter(
+            created_at__lt=now - timedelta(days=settings.MOORING_DELIVERY_DAYS)
+        ),
         "replies": Reply.objects.filter(until__lt=now),
     }
     return {name: _remove(rows, dry_run=dry_run) for name, rows in old.items()}
