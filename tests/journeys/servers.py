@@ -55,29 +55,48 @@ class Process:
 @contextmanager
 def portal(sandbox: str, at: Path) -> Iterator[str]:
     """Web and worker on the test's own database; the address of the site."""
-    port = _free_port()
-    site = f"http://127.0.0.1:{port}"
-    environment = {
-        "MOORING_BIND": f"127.0.0.1:{port}",
+    queue = ["--queues", "now", "--pool", "threads", "--concurrency", "2"]
+    quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "INFO"]
+    with web(sandbox, at) as site:
+        worker = Process(
+            "worker",
+            ["celery", "--app", "portal", "worker", *queue, *quiet],
+            _environment(site, sandbox),
+            at,
+        )
+        try:
+            worker.wait_for(" ready.")
+            yield site
+        finally:
+            worker.end()
+
+
+@contextmanager
+def web(sandbox: str, at: Path) -> Iterator[str]:
+    """Web alone; the address of the site."""
+    site = f"http://127.0.0.1:{free_port()}"
+    config = ["--config", "python:portal.gunicorn", "--workers", "1"]
+    process = Process(
+        "web",
+        ["gunicorn", *config, "portal.wsgi:application"],
+        _environment(site, sandbox),
+        at,
+    )
+    try:
+        process.wait_for(f"{site}/healthz")
+        yield site
+    finally:
+        process.end()
+
+
+def _environment(site: str, sandbox: str) -> dict[str, str]:
+    return {
+        "MOORING_BIND": site.removeprefix("http://"),
         "MOORING_URL": site,
         "MOORING_SANDBOX_URL": sandbox,
         "MOORING_EGRESS_RANGES": "198.51.100.16/28",
         "DJANGO_SETTINGS_MODULE": "portal.settings",
     }
-    config = ["--config", "python:portal.gunicorn", "--workers", "1"]
-    web = Process("web", ["gunicorn", *config, "portal.wsgi:application"], environment, at)
-    queue = ["--queues", "now", "--pool", "threads", "--concurrency", "2"]
-    quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "INFO"]
-    worker = Process(
-        "worker", ["celery", "--app", "portal", "worker", *queue, *quiet], environment, at
-    )
-    try:
-        web.wait_for(f"{site}/healthz")
-        worker.wait_for(" ready.")
-        yield site
-    finally:
-        web.end()
-        worker.end()
 
 
 def answers(url: str) -> bool:
@@ -89,7 +108,7 @@ def answers(url: str) -> bool:
         return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
