@@ -325,8 +325,8 @@ class GitHub(Provider):
         found = reading.commit_id(said, "sha", "a GitHub commit")
         return Ref(found, found, "commit")
 
-    def clone(self, repository: str) -> Clone:
-        url = self.repository(repository).clone_url
+    def clone(self, repository: str, *, url: str = "") -> Clone:
+        url = url or self.repository(repository).clone_url
         return reading.clone_with(self.credential, "x-access-token", url)
 
     # -- hooks -----------------------------------------------------------------------------------
