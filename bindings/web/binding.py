@@ -139,6 +139,7 @@ def head(request: Request, binding: Binding, now: datetime) -> dict[str, Any]:
         "button": shown.button(actor, binding),
         "left": binding.bound_by_id is not None and not vars(binding)["stays"],
         "locked": binding.kind == Kind.PLATFORM,
+        "may_browse": actor.may("repositories:read"),
         "may_check": actor.may(shown.CHECK) and binding.status != "pending",
         "may_unbind": shown.may_unbind(actor, binding),
         "may_switch": shown.may_switch(actor, binding),
