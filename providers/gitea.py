@@ -71,6 +71,7 @@ class Gitea(Provider):
         capabilities=frozenset({Can.REFRESH, Can.HOOKS, Can.TEST_HOOK, Can.TYPED_ADDRESS}),
         qualities=(Quality.EXACT, Quality.UNKNOWN),
         hook_role="admin",
+        hook_proof="hmac",
         oauth=OAuthDialect(
             authorize="/login/oauth/authorize",
             token="/login/oauth/access_token",  # noqa: S106 - a path
@@ -264,8 +265,8 @@ class Gitea(Provider):
             raise NotFound("ref", ref=sha) from None
         return words.commit(answer.object())
 
-    def clone(self, repository: str) -> Clone:
-        url = self.repository(repository).clone_url
+    def clone(self, repository: str, *, url: str = "") -> Clone:
+        url = url or self.repository(repository).clone_url
         return reading.clone_with(self.credential, "oauth2", url)
 
     # -- hooks -----------------------------------------------------------------------------------

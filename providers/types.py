@@ -121,6 +121,7 @@ class Spec:
     lease_kinds: tuple[str, ...] = ("proxied",)
     tokens_per_account: int = 0  # it ends the oldest of more for one account and app; 0: no limit
     quota_per_account: bool = False  # its "limit" is one account's own, not everybody's
+    hook_proof: str = "token"  # of deliveries that are not signed in full: hmac, time, token
     per_minute: int = 300  # our own pace at one host
     at_once: int = 10  # and its ceiling of simultaneous requests
     secret_keys: tuple[str, ...] = ()  # of a delivery's body: dropped before it is kept or shown
@@ -142,13 +143,15 @@ class Host:
 @dataclass(frozen=True, slots=True)
 class Rules:
     """How the door may reach one host. `sandbox` is the one loopback (host, port) that may be
-    dialled, and is only ever set outside production; `private` holds ranges an operator opened."""
+    dialled, and `loopback` ranges of builders on the same machine: both are only ever set outside
+    production. `private` holds ranges an operator opened."""
 
     profile: Profile = Profile.EXTENDED
     private: tuple[str, ...] = ()
     ca_bundle: str = ""  # PEM; "" is the system's trust
     proxy: str = ""
     sandbox: tuple[str, int] | None = None
+    loopback: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +289,7 @@ class Hook:
     health: str = "unknown"  # ok, failing, disabled, unknown
     signed: bool = False  # the host proves id, time and body (GitLab signing token)
     disabled_until: datetime | None = None
+    complete: bool = True  # it is sent every push and tag, in the form we read
 
 
 @dataclass(frozen=True, slots=True)

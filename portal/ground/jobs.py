@@ -28,12 +28,15 @@ class Job(StrEnum):
     CHECK = "check"  # one check that was begun: its tenant and its id
     SWEEP = "sweep"  # every binding that is due
     RENEW = "renew"  # tokens that end or idle, and renewals whose outcome nobody knows
+    WORK = "work_deliveries"  # what webhooks have brought
+    RELAY = "relay"  # what the outbox has for endpoints
     LADDER = "ladder"  # the steps 30, 14, 7, 3, 1, 0 days before an end
     TELL = "tell"  # what happened, to the people it concerns
     MAIL = "mail"  # the mails that are due
     END_BINDINGS = "end_bindings"  # what an unbind still has to clean up at code hosts
     DISCARD_UNCONFIRMED = "discard_unconfirmed"  # bindings nobody confirmed in time
     PURGE = "purge"  # rows past their retention
+    RECONCILE = "reconcile"  # webhooks, as wanted and as they are
     TELL_HEADS = "tell_heads"  # the heads of the event logs, told to the server's log
 
 
@@ -49,15 +52,18 @@ QUEUES = {
     Job.CHECK: "now",
     Job.SWEEP: "sweep",
     Job.RENEW: "upkeep",
+    Job.WORK: "now",
+    Job.RELAY: "relay",
     Job.LADDER: "upkeep",
     Job.TELL: "upkeep",
     Job.MAIL: "upkeep",
     Job.END_BINDINGS: "upkeep",
     Job.DISCARD_UNCONFIRMED: "upkeep",
     Job.PURGE: "upkeep",
+    Job.RECONCILE: "upkeep",
     Job.TELL_HEADS: "upkeep",
 }
-"""The queue of each job. `relay` has no job yet but its worker may already listen."""
+"""The queue of each job."""
 
 
 def start(job: Job, *ids: UUID | str) -> None:
@@ -67,6 +73,11 @@ def start(job: Job, *ids: UUID | str) -> None:
     """
     arguments = [str(given) for given in ids]
     rls.after(lambda: _send(job, arguments))
+
+
+def start_now(job: Job) -> None:
+    """The same for whoever has no transaction, nor a connection to ask about one."""
+    _send(job, [])
 
 
 def ending() -> bool:
