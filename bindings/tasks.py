@@ -11,7 +11,6 @@ from django.utils import timezone
 from bindings.services.bind import grant, rollback, unbind
 from bindings.services.keep import checks, drills, guard, ladder, reopen, retention, sweep, upkeep
 from bindings.services.listen import reconcile, work
-from bindings.services.tell import mails, people
 from bindings.services.tell import mails, people, relay
 from portal.ground import jobs
 from portal.ground.jobs import Job, runs
@@ -59,6 +58,8 @@ def work_deliveries() -> None:
     waits when Redis is away; every other one leaves when nothing is due."""
     with only_one("deliveries") as mine:
         work.run(budget_s=SLICE_SECONDS if mine else 0.0, stopping=jobs.ending)
+
+
 @runs(Job.RELAY)
 def relay_events() -> None:
     """One slice of the relay, and the next one after it: events wait for no tick. A second copy

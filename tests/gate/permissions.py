@@ -16,8 +16,7 @@ from typing import Any
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from bindings.models import Authorization, Binding, Check, Ending, Hook, Repository
-from bindings.models import Authorization, Binding, Check, Ending, Lease, Repository
+from bindings.models import Authorization, Binding, Check, Ending, Hook, Lease, Repository
 from portal.ground import rls
 from portal.tenants.models import Event, Instance
 from portal.tenants.roles import LEAST
@@ -113,22 +112,15 @@ class World:
                 expires_at=now,
             )
             repository = Repository.objects.create(
-                tenant=tenant, instance=instance, host=binding.host, remote_id="1077", path="a/b"
-            )
-            webhook = Hook.objects.create(
-                tenant=tenant, binding=binding, repository=repository, remote_id="1", proof="hmac"
-            )
-            event = Event.objects.of(tenant).order_by("seq").last()
-        token = self.alice.token("bindings:read").token
-        made: dict[str, Any] = {"check": check, "authorization": authorization}
-        made |= {"event": event, "token": token, "webhook": webhook}
-        return {name: row.public_id for name, row in made.items() if row is not None}
                 tenant=tenant,
                 instance=instance,
                 host=binding.host,
                 remote_id="1077",
                 path="platform/api",
                 clone_url="https://gitlab.example/platform/api.git",
+            )
+            webhook = Hook.objects.create(
+                tenant=tenant, binding=binding, repository=repository, remote_id="1", proof="hmac"
             )
             lease = Lease.objects.create(
                 tenant=tenant,
@@ -141,9 +133,9 @@ class World:
             )
             event = Event.objects.of(tenant).order_by("seq").last()
         token = self.alice.token("bindings:read").token
-        made = {"check": check, "authorization": authorization, "event": event, "token": token}
-        lent = {"lease": lease.public_id}
-        return lent | {name: row.public_id for name, row in made.items() if row is not None}
+        made: dict[str, Any] = {"check": check, "authorization": authorization, "event": event}
+        made |= {"token": token, "webhook": webhook, "lease": lease}
+        return {name: row.public_id for name, row in made.items() if row is not None}
 
 
 def _json(body: Any) -> tuple[str, str]:
