@@ -52,8 +52,10 @@ def on_disk(place: Path) -> bytes:
 
 
 def test_git_gets_a_lease_for_the_repository_it_asks_about(
-    builder: Terminal, site: str, binding: Binding, alice: Somebody
+    builder: Terminal, site: str, binding: Binding, alice: Somebody, secret: str
 ) -> None:
+    builder = builder.without("MOORING_URL", "MOORING_TOKEN")  # from here on what login kept counts
+    builder.mooring("login", "--url", site, "--with-token", typed=secret)
     host = site.removeprefix("http://")
     asked = f"protocol=http\nhost={host}\npath=git/{binding.public_id}/platform/api.git\n\n"
     filled = git(builder, "credential", "fill", typed=asked)
