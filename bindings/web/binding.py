@@ -25,7 +25,7 @@ from bindings.services.bind.switch import Waiting
 from bindings.services.browse import people
 from bindings.services.browse.specs import LABELS
 from bindings.services.keep import checks, drills
-from bindings.web import feed, shown
+from bindings.web import feed, log, shown, used
 from bindings.web.board import POLL_FOR
 from bindings.web.sources import READ, crumbs
 from portal.ground import refusals, rls, turns
@@ -35,6 +35,7 @@ from portal.templatetags.charts import HealthDay as Bar
 from portal.tenants import access
 from portal.tenants.access import Actor
 from portal.tenants.middleware import Request, reaches_provider
+from portal.tenants.models import Event
 
 STRIP_DAYS = 30
 _LOOK_SECONDS = 0.25
@@ -62,6 +63,7 @@ def overview(request: Request, tenant: str, public_id: str) -> HttpResponse:
         "end_tone": shown.end_tone(binding, now),
         "abilities": shown.abilities(binding),
         "feed": feed.of_binding(binding, 6),
+        "used": used.by(binding, now),
         "waiting": _handed_back(request.actor, binding),
         "part": part,
         **_strip(binding, now.date()),
@@ -75,10 +77,12 @@ def overview(request: Request, tenant: str, public_id: str) -> HttpResponse:
 def activity(request: Request, tenant: str, public_id: str) -> HttpResponse:
     """Who did what to this binding."""
     binding = find(request.actor, public_id, READ)
+    now = timezone.now()
+    rows = Event.objects.of(binding.tenant_id).filter(binding_id=binding.pk)
     context = {
-        **head(request, binding, timezone.now()),
+        **head(request, binding, now),
+        **log.table(request, rows, now, about={"binding": binding.public_id}),
         "tab": "activity",
-        "feed": feed.of_binding(binding, 200),
     }
     response = TemplateResponse(request, "bindings/activity.html", context)
     return _may_leave(response, binding)
@@ -108,7 +112,13 @@ def _handed_back(actor: Actor, binding: Binding) -> Waiting | None:
 def find(actor: Actor, public_id: str, scope: str, *, own: str = "") -> Binding:
     """The binding of a page, with what pages show of it."""
     rows = Binding.objects.select_related("host", "instance__tenant", "schedule")
-    return access.get(actor, rows.annotate(stays=people.stays()), public_id, scope, own=own)
+    return access.get(
+        actor,
+        rows.annotate(stays=people.stays(), webhooks=used.webhooks()),
+        public_id,
+        scope,
+        own=own,
+    )
 
 
 def frame(tenant: str, binding: Binding) -> dict[str, Any]:
@@ -145,6 +155,7 @@ def head(request: Request, binding: Binding, now: datetime) -> dict[str, Any]:
         "person": binding.kind != Kind.PLATFORM and not binding.robot,
         "can_rotate": shown.can_rotate(actor, binding),
         "can_replace": binding.kind == Kind.TOKEN and actor.may(shown.WRITE),
+        "webhooks": vars(binding)["webhooks"],
         "may_drill": actor.may(shown.WRITE) and drills.on_sandbox(binding.host),
         "drill": shown.drill(binding),
         "can_end_drill": actor.may(shown.WRITE),
