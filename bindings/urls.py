@@ -3,6 +3,7 @@
 from django.urls import include, path
 
 urlpatterns = [
+    path("", include("bindings.gitproxy.urls")),
     path("", include("bindings.oauth.urls")),
     path("", include("bindings.web.urls")),
 ]

@@ -47,6 +47,11 @@ MOORING_DELIVERY_DAYS = ENVIRONMENT.delivery_days
 MOORING_ACTIVITY_DAYS = ENVIRONMENT.activity_days
 # More than 100 threads in one process cost CPU and gain nothing (performance.md 2, measured).
 MOORING_SWEEP_THREADS = 100
+# A clone through the proxy is cut after so many seconds, or bytes of its lease; and every so many
+# seconds it is asked whether the lease still stands (security.md 12: at most 10).
+MOORING_CLONE_SECONDS = 4 * 3600
+MOORING_CLONE_BYTES = 100 * 1024**3
+MOORING_CLONE_LOOK = 4.0
 # How long a page waits for a check where the browser cannot follow it (product.md G30), in seconds.
 MOORING_PAGE_WAITS = 12
 
@@ -88,6 +93,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "portal.ground.middleware.Trace",  # outermost: every answer has its trace id
     "django.middleware.security.SecurityMiddleware",
+    "portal.ground.middleware.Light",  # what follows is for pages and the API
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "portal.ground.middleware.Headers",
     "django.contrib.sessions.middleware.SessionMiddleware",

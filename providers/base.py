@@ -128,6 +128,11 @@ class Provider(ABC):
     def repositories(self, *, matching: str = "", cursor: str = "") -> Page[Repository]:
         """One page of the repositories this account can read."""
 
+    def repositories_since(self, etag: str, *, cursor: str = "") -> Page[Repository] | None:
+        """The same page without a search, or None where the host says that it is as it was when it
+        came with `etag`. Asked only of hosts whose pages have one."""
+        return self.repositories(cursor=cursor)
+
     @abstractmethod
     def repository(self, path_or_id: str) -> Repository:
         """One repository by its path or by the host's own number."""
@@ -143,26 +148,33 @@ class Provider(ABC):
         """A branch, a tag (a branch wins), refs/…, or 7 to 64 hex digits → its commit."""
 
     @abstractmethod
-    def clone(self, repository: str) -> Clone:
-        """How git reads it with the stored credential. For custody's own use only."""
+    def clone(self, repository: str, *, url: str = "") -> Clone:
+        """How git reads it with the stored credential. For custody's own use only. `url`: its
+        address, where that is known: then the host is not asked for it."""
+
+    def safely(self, clone: Clone) -> Mapping[str, str]:
+        """The headers that carry a credential to git's address of a repository.
+
+        The address comes from the host's answer, so it has to be of the host's own origin: the
+        token goes nowhere else. Raises BadAnswer("foreign_link").
+        """
+        own = {split(url)[0] for url in (self.host.base_url, self.host.api_url)}
+        if split(clone.url)[0] not in own:
+            raise BadAnswer("foreign_link")
+        pair = base64.b64encode(f"{clone.username}:{clone.password}".encode()).decode()
+        return {"Authorization": f"Basic {pair}"}
 
     def read_refs(self, repository: str) -> tuple[Ref, ...]:
         """Branches and tags by git's own protocol: the proof that cloning works.
 
-        The address comes from the host's answer, so it has to be of the host's own origin: the
-        token goes nowhere else. Raises BadAnswer("foreign_link") and what a call raises.
+        Raises BadAnswer("foreign_link") and what a call raises.
         """
         clone = self.clone(repository)
-        if split(clone.url)[0] not in {
-            split(u)[0] for u in (self.host.base_url, self.host.api_url)
-        }:
-            raise BadAnswer("foreign_link")
-        pair = base64.b64encode(f"{clone.username}:{clone.password}".encode()).decode()
         answer = self.door.ask(
             "GET",
             f"{clone.url}/info/refs?service=git-upload-pack",
             rules=self.rules,
-            headers={"Authorization": f"Basic {pair}"},
+            headers=self.safely(clone),
         )
         return packets.refs(settle(answer).body)
 

@@ -287,8 +287,8 @@ class Bitbucket(Provider):
     def _commit(self, path: str, sha: str) -> Ref:
         return words.commit(self._at(path, lambda at: self.line.get(f"{at}/commit/{sha}")).object())
 
-    def clone(self, repository: str) -> Clone:
-        url = words.repository(self._raw(repository)).clone_url
+    def clone(self, repository: str, *, url: str = "") -> Clone:
+        url = url or words.repository(self._raw(repository)).clone_url
         return reading.clone_with(self.credential, "x-token-auth", url)
 
     # -- hooks -----------------------------------------------------------------------------------

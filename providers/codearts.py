@@ -265,13 +265,15 @@ class CodeArts(Provider):
 
     # -- clones ----------------------------------------------------------------------------------
 
-    def clone(self, repository: str) -> Clone:
+    def clone(self, repository: str, *, url: str = "") -> Clone:
         """Git takes neither keys nor IAM tokens: each errand gets a token of its own."""
-        return self.mint(repository, READING)
+        return self._mint(url or self.repository(repository).clone_url, READING)
 
     def mint(self, repository: str, minutes: int) -> Clone:
         """A token that downloads, in all repositories of the account: CodeArts knows no other."""
-        url = self.repository(repository).clone_url
+        return self._mint(self.repository(repository).clone_url, minutes)
+
+    def _mint(self, url: str, minutes: int) -> Clone:
         seconds = min(max(minutes * 60, SHORTEST), LONGEST)
         asked = {"name": words.OURS, "duration": seconds, "scopes": ["download"]}
         try:

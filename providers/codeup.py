@@ -304,9 +304,9 @@ class Codeup(Provider):
                 raise NotFound("empty") from None
             raise
 
-    def clone(self, repository: str) -> Clone:
+    def clone(self, repository: str, *, url: str = "") -> Clone:
         """Git wants a user name that the API does not know (`providers.md` 7.8)."""
-        url = self.repository(repository).clone_url
+        url = url or self.repository(repository).clone_url
         if not self.credential.clone_username:
             raise MissingScope("clone_username")
         return reading.clone_with(self.credential, self.credential.clone_username, url)

@@ -27,6 +27,7 @@ from urllib3.exceptions import HTTPError
 from providers import judge
 from providers.address import Origin, split
 from providers.errors import AddressRefused, BadAnswer, ProviderError, Unreachable
+from providers.flow import flow
 from providers.types import Rules
 from providers.watchdog import Alarm
 
@@ -177,6 +178,7 @@ class Wire(HTTPConnection):
             self.dial(alarm)
         alarm.hold(_cut(self.sock))
         self.timeout = alarm.left()
+        sock = self.sock  # the library lets go of it where the answer ends with the connection
         try:
             # A host may answer and hang up before it has read everything.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -185,7 +187,7 @@ class Wire(HTTPConnection):
             response = super(HTTPConnection, self).getresponse()
         except (HTTPError, HTTPException, OSError, ValueError) as failure:
             raise translate(failure, alarm) from None
-        return Reply(response, alarm)
+        return Reply(response, sock, alarm)
 
     def _reach(self, alarm: Alarm) -> str:
         """Connect to the first judged address that takes us; the address."""
@@ -288,8 +290,8 @@ class Wire(HTTPConnection):
 class Reply:
     """The head of an answer, and its body in pieces. `whole`: all of the body has arrived."""
 
-    def __init__(self, response: HTTPResponse, alarm: Alarm) -> None:
-        self._response, self._alarm = response, alarm
+    def __init__(self, response: HTTPResponse, sock: socket.socket, alarm: Alarm) -> None:
+        self._response, self._sock, self._alarm = response, sock, alarm
         self.status = response.status
         self.headers: dict[str, str] = {}
         self.whole = False
@@ -312,18 +314,27 @@ class Reply:
 
     def pieces(self, *, at_once: bool = False) -> Iterator[bytes]:
         """The body as it came; `at_once`: hand on whatever is there. Raises ProviderError."""
-        read = self._response.read1 if at_once else self._response.read
         try:
-            while piece := read(PIECE):
-                yield piece
+            yield from self._flow() if at_once else self._read()
         except (HTTPException, OSError, ValueError) as failure:
             raise translate(failure, self._alarm) from None
+        except BadAnswer:
+            if not self._alarm.rang:
+                raise
         if self._alarm.rang:
             raise Unreachable("timeout")
-        if self._response.length:  # the library takes an early end for the end
-            raise BadAnswer("short")
         self.close()  # the answer, not the connection: only then may another request follow
         self.whole = True
+
+    def _read(self) -> Iterator[bytes]:
+        while piece := self._response.read(PIECE):
+            yield piece
+        if self._response.length:  # the library takes an early end for the end
+            raise BadAnswer("short")
+
+    def _flow(self) -> Iterator[bytes]:
+        head = self._response
+        return flow(head.fp, self._sock, length=head.length, chunked=bool(head.chunked))
 
     def close(self) -> None:
         self._response.close()

@@ -265,8 +265,8 @@ class Gitea(Provider):
             raise NotFound("ref", ref=sha) from None
         return words.commit(answer.object())
 
-    def clone(self, repository: str) -> Clone:
-        url = self.repository(repository).clone_url
+    def clone(self, repository: str, *, url: str = "") -> Clone:
+        url = url or self.repository(repository).clone_url
         return reading.clone_with(self.credential, "oauth2", url)
 
     # -- hooks -----------------------------------------------------------------------------------

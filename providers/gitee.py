@@ -197,8 +197,8 @@ class Gitee(Provider):
     def _commit(self, path: str, sha: str) -> Ref:
         return words.commit(self.line.get(f"/repos/{quote(path)}/commits/{sha}").object())
 
-    def clone(self, repository: str) -> Clone:
-        url = self.repository(repository).clone_url
+    def clone(self, repository: str, *, url: str = "") -> Clone:
+        url = url or self.repository(repository).clone_url
         return reading.clone_with(self.credential, "oauth2", url)
 
     # -- hooks -----------------------------------------------------------------------------------

@@ -319,8 +319,8 @@ class GitLab(Provider):
                 raise NotFound("empty") from None
             raise
 
-    def clone(self, repository: str) -> Clone:
-        url = self.repository(repository).clone_url
+    def clone(self, repository: str, *, url: str = "") -> Clone:
+        url = url or self.repository(repository).clone_url
         return reading.clone_with(self.credential, "oauth2", url)
 
     # -- hooks -----------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ line; a length of 0 ends a section.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from providers.errors import BadAnswer
 from providers.types import Ref
@@ -71,3 +71,54 @@ def _advertised(line: bytes) -> tuple[str, str, str]:
 def _head(capabilities: str) -> str:
     found = re.search(r"(?:^| )symref=HEAD:([^ ]+)", capabilities)
     return found[1] if found else ""
+
+
+def without(body: bytes, abilities: Collection[bytes]) -> bytes:
+    """The beginning of an advertisement without these abilities: whole lines of protocol version 2
+    and values of its other lines, or words behind the first ref of versions 0 and 1.
+
+    What follows the first cut-off packet is left as it is; abilities stand in the first ones.
+    Raises BadAnswer("protocol") for what is no advertisement.
+    """
+    made, at, version2, named = bytearray(), 0, False, False
+    while at < len(body):
+        length = _length(body, at)
+        if at + max(length, 4) > len(body):
+            break
+        line = body[at + 4 : at + length] if length else b""
+        version2 = version2 or line.rstrip(b"\n") == b"version 2"
+        if version2:
+            line = _less(line, abilities)
+        elif b"\0" in line and not named:
+            named = True
+            ref, _, words = line.partition(b"\0")
+            line = ref + b"\0" + _words(words, abilities)
+        if line:
+            made += b"%04x" % (len(line) + 4) + line
+        elif not length or not version2:
+            made += body[at : at + 4]
+        at += max(length, 4)
+    return bytes(made) + body[at:]
+
+
+def _length(body: bytes, at: int) -> int:
+    """The length of the packet that begins at `at`; 0 for those that only divide sections."""
+    size = body[at : at + 4]
+    if not re.fullmatch(rb"[0-9a-fA-F]{1,4}", size):
+        raise BadAnswer("protocol", "not a git answer")
+    length = int(size, 16)
+    return 0 if length < 4 and len(size) == 4 else length
+
+
+def _less(line: bytes, abilities: Collection[bytes]) -> bytes:
+    """A line of version 2, `name` or `name=value value`; empty when it is to go."""
+    name, mark, values = line.rstrip(b"\n").partition(b"=")
+    if name in abilities:
+        return b""
+    return name + mark + _words(values, abilities) + (b"\n" if line.endswith(b"\n") else b"")
+
+
+def _words(words: bytes, abilities: Collection[bytes]) -> bytes:
+    end = b"\n" if words.endswith(b"\n") else b""
+    kept = [w for w in words.rstrip(b"\n").split(b" ") if w.partition(b"=")[0] not in abilities]
+    return b" ".join(kept) + end

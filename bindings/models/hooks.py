@@ -183,6 +183,11 @@ class Delivery(TenantModel):
             models.Index(
                 fields=["next_at"], condition=Q(next_at__isnull=False), name="delivery_due"
             ),
+            models.Index(
+                fields=["hook", "received_at"],
+                condition=Q(next_at__isnull=False),
+                name="delivery_in_turn",
+            ),
             models.Index(fields=["hook", "received_at"], name="delivery_of_hook"),
             models.Index(fields=["received_at"], name="delivery_age"),
         ]

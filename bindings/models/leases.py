@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from bindings.models.bindings import Binding
 from bindings.models.repositories import Repository
@@ -56,3 +57,15 @@ class Lease(TenantModel):
 
     def __str__(self) -> str:
         return self.public_id
+
+    @staticmethod
+    def live_of(binding: Binding, *, now: datetime) -> QuerySet[Lease]:
+        """The leases of a binding that have not ended, whatever the binding's state."""
+        return Lease.objects.of(binding.tenant_id).filter(
+            binding_id=binding.pk, revoked_at=None, ended_at=None, expires_at__gt=now
+        )
+
+    @staticmethod
+    def end_of(binding: Binding, *, now: datetime) -> int:
+        """End them: their binding ends or stands still. Needs the tenant's scope."""
+        return Lease.live_of(binding, now=now).update(ended_at=now)

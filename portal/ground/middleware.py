@@ -14,6 +14,7 @@ from django.core.signals import request_finished
 from django.db import DatabaseError
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.urls import Resolver404, get_resolver
 from django.utils.cache import patch_vary_headers
 
 from portal.ground import ids, metrics
@@ -31,6 +32,7 @@ _HOLDS_A_CODE = {
     "/accounts/password/reset/key/": "strict-origin",
     "/me/unsubscribe/": "strict-origin",
 }
+_LIGHT = ("/git/", "/hooks/")
 _waiting = threading.local()
 
 
@@ -70,6 +72,26 @@ class Headers:
             response.headers.setdefault("Cache-Control", "private, no-store")
             patch_vary_headers(response, ("Cookie", "Authorization"))
         return response
+
+
+class Light:
+    """Where machines call that neither sign in nor read pages: what stands below in the list is
+    left out for these addresses, and the view runs here. An address that leads nowhere goes on,
+    and finds the page that says so."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not request.path_info.startswith(_LIGHT):
+            return self.get_response(request)
+        try:
+            match = get_resolver().resolve(request.path_info)
+        except Resolver404:
+            return self.get_response(request)
+        request.resolver_match = match
+        answer: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
+        return answer
 
 
 def client_ip(request: HttpRequest) -> str:

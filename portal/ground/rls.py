@@ -115,6 +115,13 @@ def is_open() -> bool:
     return bool(connection.in_atomic_block)
 
 
+def let_go() -> None:
+    """Give this thread's connection back: what follows takes long. The next scope takes a new one.
+    Inside a transaction nothing happens."""
+    if not connection.in_atomic_block:
+        connection.close()
+
+
 def after(work: Callable[[], object]) -> None:
     """Run `work` once the outermost transaction has committed; at once when none is open."""
     transaction.on_commit(work)

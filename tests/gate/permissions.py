@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from bindings.models import Authorization, Binding, Check, Ending
+from bindings.models import Authorization, Binding, Check, Ending, Hook, Lease, Repository
 from portal.ground import rls
 from portal.tenants.models import Event, Instance
 from portal.tenants.roles import LEAST
@@ -111,9 +111,30 @@ class World:
                 digest=bytes(32),
                 expires_at=now,
             )
+            repository = Repository.objects.create(
+                tenant=tenant,
+                instance=instance,
+                host=binding.host,
+                remote_id="1077",
+                path="platform/api",
+                clone_url="https://gitlab.example/platform/api.git",
+            )
+            webhook = Hook.objects.create(
+                tenant=tenant, binding=binding, repository=repository, remote_id="1", proof="hmac"
+            )
+            lease = Lease.objects.create(
+                tenant=tenant,
+                binding=binding,
+                repository=repository,
+                kind="proxied",
+                path=repository.path,
+                digest=bytes(32),
+                expires_at=now + timedelta(minutes=15),
+            )
             event = Event.objects.of(tenant).order_by("seq").last()
         token = self.alice.token("bindings:read").token
-        made = {"check": check, "authorization": authorization, "event": event, "token": token}
+        made: dict[str, Any] = {"check": check, "authorization": authorization, "event": event}
+        made |= {"token": token, "webhook": webhook, "lease": lease}
         return {name: row.public_id for name, row in made.items() if row is not None}
 
 

@@ -18,6 +18,7 @@ NOT_THIS_METHOD = "405 405 405 405 405 405 405"
 NOTHING_THERE = "404 404 404 404 404 404 404"
 LEADS_ON = "302 302 302 302 302 302 302"
 MEMBERS = "200 200 200 404 302 302 302"
+BUILDERS = "200 200 403 404 302 302 302"
 ADMINS = "200 403 403 404 302 302 302"
 MISFILLED = "422 403 403 404 302 302 302"
 NOT_HERE = "405 405 405 404 302 302 302"
@@ -69,6 +70,11 @@ PAGES = {
     f"{S}handoff/": (ADMINS, "409 403 403 404 302 302 302"),  # something is bound there
     B: (MEMBERS, NOT_HERE),
     f"{B}activity/": (MEMBERS, NOT_HERE),
+    f"{B}repositories/": (BUILDERS, NOT_HERE),
+    # Paused, so that no code host is asked.
+    f"{B}repositories/refresh/": ("302 302 403 404 302 302 302", "302 302 403 404 302 302 302"),
+    f"{B}repositories/<path:repository>/": ("409 409 403 404 302 302 302", NOT_HERE),
+    f"{B}missing/": (BUILDERS, "422 422 403 404 302 302 302"),
     f"{B}check/": (NOT_HERE, "302 302 403 404 302 302 302"),
     f"{B}later/": (NOT_HERE, "302 302 302 404 302 302 302"),
     f"{B}replace/": (ADMINS, MISFILLED),

@@ -13,6 +13,7 @@ from bindings.models import Binding, Credential, Ending, Schedule
 from bindings.models.bindings import Kind
 from bindings.services.bind import links, store
 from bindings.services.browse import usage
+from bindings.services.clone import leases
 from bindings.services.custody import sealed
 from bindings.services.custody.use import provider_at
 from bindings.services.tell import outbox
@@ -45,7 +46,7 @@ def impact(binding: Binding) -> dict[str, Any]:
         "automatic_triggers": 0,
         "manual_triggers": 0,
         "webhooks": 0,
-        "active_leases": 0,
+        "active_leases": leases.active(binding, timezone.now()),
         "clients": [],
         "repositories": [
             {"path": one.path, "triggers": one.triggers, "last_event_at": one.last_event_at}
@@ -169,6 +170,7 @@ def _begin(actor: Actor, row: Binding, *, revoke: bool, now: datetime) -> Ending
     row.unbound_at, row.unbound_by_name = now, actor.name
     row.version += 1
     row.save(update_fields=["unbound_at", "unbound_by_name", "version"])
+    leases.end_all(row, now=now)
     Schedule.objects.filter(pk=row.pk).update(next_check_at=None)
     Credential.objects.of(row.tenant_id).filter(pk=row.pk).update(
         previous_access=None, previous_refresh=None, previous=None, rollback_until=None

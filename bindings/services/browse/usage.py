@@ -1,7 +1,7 @@
 """What of a binding is in use: the one place that says so.
 
-Today that is the repositories a build has asked for in the last 30 days. Whoever adds webhooks,
-triggers or leases adds what they use here, and impact, replacement and switch all know of it.
+A repository is in use when it has a webhook of the binding, or a build has asked for it in the last
+30 days. Impact, replacement and switch all know of it from here.
 """
 
 from __future__ import annotations
@@ -11,17 +11,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from bindings.models import Binding, Repository
-from portal.ground import rls
+from bindings.models import Binding, Hook, Repository
+from bindings.models.hooks import HookStatus
+from portal.ground import ids, rls
+from portal.tenants.models import TenantQuerySet
 from providers.base import Provider
 from providers.errors import MissingScope, NotFound, ProviderError
 from providers.fanout import fan_out
 from providers.types import Repository as Seen
 
 LATELY = timedelta(days=30)
-_STAMP_EVERY = timedelta(days=1)
+STAMP_EVERY = timedelta(days=1)
 _AT_ONCE = 8
 
 
@@ -55,12 +58,35 @@ class Comparison:
 def in_use(binding: Binding) -> list[Used]:
     """The repositories of a binding that are in use, by path. Needs a scope."""
     since = timezone.now() - LATELY
+    hooked = Exists(_hooks(binding).filter(repository=OuterRef("pk")))
     rows = (
         Repository.objects.of(binding.tenant_id)
-        .filter(instance_id=binding.instance_id, host_id=binding.host_id, used_at__gt=since)
+        .filter(Q(used_at__gt=since) | hooked)
+        .filter(instance_id=binding.instance_id, host_id=binding.host_id)
         .order_by("path")
     )
     return [Used(row.remote_id, row.path) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """What hangs on one repository: its webhook's public id, and how many triggers."""
+
+    webhook: str | None = None
+    triggers: int = 0
+
+
+def counted(binding: Binding) -> dict[str, Uses]:
+    """The platform's number of a repository → what hangs on it, for those on which something does.
+    Opens the tenant's scope."""
+    with rls.tenant(binding.tenant_id):
+        hooks = _hooks(binding).values_list("repository__remote_id", "pk")
+        return {remote: Uses(ids.public(Hook.PREFIX, key)) for remote, key in hooks}
+
+
+def _hooks(binding: Binding) -> TenantQuerySet[Hook]:
+    leaving = (HookStatus.REMOVING, HookStatus.REMOVED)
+    return Hook.objects.of(binding.tenant_id).filter(binding=binding).exclude(status__in=leaving)
 
 
 def note(*, binding: Binding, remote_id: str) -> None:
@@ -70,7 +96,7 @@ def note(*, binding: Binding, remote_id: str) -> None:
         rows = Repository.objects.of(binding.tenant_id).filter(
             instance_id=binding.instance_id, host_id=binding.host_id, remote_id=remote_id
         )
-        rows.exclude(used_at__gt=now - _STAMP_EVERY).update(used_at=now)
+        rows.exclude(used_at__gt=now - STAMP_EVERY).update(used_at=now)
 
 
 def compare(used: Sequence[Used], provider: Provider, *, by_path: bool = False) -> Comparison:

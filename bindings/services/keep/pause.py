@@ -8,7 +8,7 @@ from typing import Any
 from django.utils import timezone
 
 from bindings import state
-from bindings.models import Binding, CodeHost, Schedule, facts
+from bindings.models import Binding, CodeHost, Lease, Schedule, facts
 from bindings.services.keep import drills
 from bindings.services.tell import outbox
 from bindings.state import Verdict, Why
@@ -120,6 +120,8 @@ def _turn(row: Binding, verdict: Verdict, said: dict[str, Any]) -> None:
     row.why_facts = said
     row.version += 1
     row.save()
+    if row.status == state.Status.SUSPENDED:
+        Lease.end_of(row, now=timezone.now())
     Schedule.objects.filter(pk=row.pk).update(next_check_at=verdict.next_check_at)
 
 

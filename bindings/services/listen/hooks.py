@@ -19,6 +19,7 @@ from bindings.services.browse.repositories import Listed
 from bindings.services.custody import sealed
 from bindings.services.custody.use import usable, use
 from bindings.services.listen import gaps, remote, standing
+from bindings.services.tell import webhooks
 from portal.ground import rls
 from portal.ground.refusals import NotYours, Refusal
 from portal.tenants.access import Actor
@@ -69,7 +70,7 @@ def test(*, actor: Actor, hook: Hook) -> None:
                 provider.test_hook(row.repository.remote_id, row.remote_id)
         except NotFound:
             remote.look_soon(row)
-            raise remote.state_refusal(HookStatus.MISSING) from None
+            raise standing.refusal(HookStatus.MISSING) from None
         except ProviderError as error:
             raise _refusal(error, row) from None
 
@@ -182,7 +183,7 @@ def new_row(
 def _made(actor: Actor, row: Hook) -> Hook:
     try:
         with use(row.binding, why="add webhook") as provider:
-            made = remote.push(provider, row)
+            made, began = remote.push(provider, row), timezone.now()
             heads = _baseline(provider, row)
     except ProviderError as error:
         _given_up(row, error)
@@ -191,8 +192,10 @@ def _made(actor: Actor, row: Hook) -> Hook:
         remote.gone(row)  # nobody was asked
         raise
     now = timezone.now()
-    row = remote.settle(row, made, now=now, heads=heads)
+    row = remote.settle(row, made, now=now)
     with rls.tenant(row.tenant_id):
+        if heads is not None:
+            gaps.know(row, heads, since=began)
         _log("webhook.created", row, actor, now)
     return row
 
@@ -226,7 +229,7 @@ def _present(hook: Hook) -> Hook:
     if row is None:
         raise NotYours
     if row.status in standing.LEAVING or not row.remote_id:
-        raise remote.state_refusal(row.status)
+        raise standing.refusal(row.status)
     return row
 
 
@@ -242,5 +245,5 @@ def _log(type: str, row: Hook, actor: Actor, now: datetime) -> None:
         at=now,
         instance_id=row.binding.instance_id,
         binding_id=row.binding_id,
-        data={"webhook": standing.picture(row)},
+        data={"webhook": webhooks.picture(row)},
     )

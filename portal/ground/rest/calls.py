@@ -30,7 +30,8 @@ class Operation:
     is not enough. `answers` is a TypedDict,
     None for an empty body; `lists` says that it comes in pages, `whole` that there is only one.
     `reaches_provider` counts on the second request limit and leaves no transaction open around
-    the work; `sparing` names a parameter without which an answer of ours is enough.
+    the work; `sparing` names a parameter without which an answer of ours is enough, `seldom` says
+    that a platform is asked so rarely that the first limit will do.
     `codes` are the operation's own problems. `media` is what it answers where that is not JSON.
     """
 
@@ -48,6 +49,7 @@ class Operation:
     meta: type | None = None
     reaches_provider: bool = False
     sparing: str = ""
+    seldom: bool = False
     if_match: bool = False
     located: bool = False
     about: str = ""

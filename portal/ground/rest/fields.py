@@ -66,6 +66,15 @@ class Flag(serializers.BooleanField):
         return data
 
 
+class Number(serializers.IntegerField):
+    """A whole JSON number; `true` and `"15"` are none."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, bool) or not isinstance(data, int):
+            self.fail("invalid")
+        return int(super().to_internal_value(data))
+
+
 class Day(serializers.DateField):
     """A date as `2026-11-27`; Python alone would also take `20261127` and week dates."""
 

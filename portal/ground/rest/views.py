@@ -135,8 +135,8 @@ class Endpoint(APIView):
 
     def _limit(self, call: Call[Any]) -> None:
         policies = ["default"]
-        sparing = call.operation.sparing
-        if call.operation.reaches_provider and (
+        sparing, reaches = call.operation.sparing, call.operation.reaches_provider
+        if (reaches and not call.operation.seldom) and (
             not sparing or call.request.query_params.get(sparing) == "true"
         ):
             policies.append("provider")
