@@ -16,6 +16,7 @@ from bindings.services.browse import usage
 from bindings.services.clone import leases
 from bindings.services.custody import sealed
 from bindings.services.custody.use import provider_at
+from bindings.services.listen import waiting
 from bindings.services.tell import outbox
 from portal.ground import jobs, rls
 from portal.ground.refusals import Refusal
@@ -175,6 +176,7 @@ def _begin(actor: Actor, row: Binding, *, revoke: bool, now: datetime) -> Ending
     Credential.objects.of(row.tenant_id).filter(pk=row.pk).update(
         previous_access=None, previous_refresh=None, previous=None, rollback_until=None
     )
+    waiting.begin(row, now=now)
     return plan(actor, row, revoke=revoke, now=now, at=now)
 
 
