@@ -10,10 +10,8 @@ from django.utils import timezone
 
 from bindings.services.bind import grant, rollback, unbind
 from bindings.services.keep import checks, drills, guard, ladder, reopen, retention, sweep, upkeep
-from bindings.services.listen import reconcile, work
-from bindings.services.tell import mails, people, relay
 from bindings.services.listen import reconcile, waiting, work
-from bindings.services.tell import mails, people
+from bindings.services.tell import mails, people, relay
 from portal.ground import jobs
 from portal.ground.jobs import Job, runs
 from portal.ground.refusals import Refusal
@@ -73,6 +71,8 @@ def relay_events() -> None:
         log.info("relay", sent=result.sent, **result.outcomes)
     if not jobs.ending():
         jobs.start(Job.RELAY)
+
+
 @runs(Job.TAKE_UP)
 def take_up(tenant_id: str = "", binding_id: str = "") -> None:
     """Triggers that wait, at the binding that was just made or at all that live."""

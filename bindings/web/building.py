@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
 from typing import Any
-from uuid import UUID
 
 from django.contrib import messages
 from django.db.models import QuerySet
@@ -19,11 +17,13 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
 from bindings import problems
-from bindings.models import Binding, Endpoint, Hook, Trigger
-from bindings.models.hooks import HookStatus
+from bindings.models import Binding, Endpoint, Trigger
 from bindings.services.browse import refs
 from bindings.services.browse.specs import LABELS
+from bindings.services.listen import standings
 from bindings.services.listen import triggers as service
+from bindings.services.listen.standings import Stand, Standing
+from bindings.web import heard
 from bindings.web.forms import posted
 from bindings.web.heard import short_ref
 from bindings.web.sources import crumbs
@@ -37,16 +37,13 @@ from portal.tenants.middleware import Request, reaches_provider
 from portal.tenants.models import Instance
 
 READ, WRITE, RUN = "triggers:read", "triggers:write", "triggers:run"
-KEPT = timedelta(days=30)
-STATUSES: Mapping[str, Pill] = {
-    "active": Pill(gettext_lazy("Active"), "ok", "ok"),
-    "disabled": Pill(gettext_lazy("Disabled"), "", "off"),
-    "waiting": Pill(gettext_lazy("Nothing bound"), "info", "clock"),
-    "webhook_failing": Pill(gettext_lazy("Webhook failing"), "bad", "bad"),
-    "manual_only": Pill(gettext_lazy("Manual"), "", "user"),
+STATUSES: Mapping[Standing, Pill] = {
+    Standing.ACTIVE: Pill(gettext_lazy("Active"), "ok", "ok"),
+    Standing.DISABLED: Pill(gettext_lazy("Disabled"), "", "off"),
+    Standing.WAITING: Pill(gettext_lazy("Nothing bound"), "info", "clock"),
+    Standing.WEBHOOK_FAILING: Pill(gettext_lazy("Webhook failing"), "bad", "bad"),
+    Standing.MANUAL_ONLY: Pill(gettext_lazy("Manual"), "", "user"),
 }
-Live = Mapping[UUID, Binding]
-"""The live bindings of an instance, by their host."""
 
 
 @require_http_methods(["GET", "POST"])
@@ -56,7 +53,7 @@ def run(request: Request, tenant: str, name: str, trigger: str) -> HttpResponse:
     instance = access.get_instance(request.actor, name, RUN)
     found = access.get(request.actor, of(instance), trigger, RUN)
     back = reverse("trigger", args=[tenant, name, trigger])
-    offered, said = ([], "") if request.method == "POST" else _refs(found, _binding(found))
+    offered, said = ([], "") if request.method == "POST" else _refs(found)
     first = {"ref": offered[0] if offered else found.repository.default_branch}
     form = RunForm(posted(request), refs=offered, initial=first)
     if request.method == "POST" and form.is_valid():
@@ -89,7 +86,7 @@ def preview(request: Request, tenant: str, name: str) -> HttpResponse:
     found = None
     if request.POST.get("trigger"):
         found = access.get(request.actor, of(instance), request.POST["trigger"], WRITE)
-    context = {"matches": matches(request, instance, bound, found)}
+    context = {"matches": matches(request, bound, found)}
     return TemplateResponse(request, "triggers/matches.html", context)
 
 
@@ -107,14 +104,14 @@ def frame(tenant: str, instance: Instance, *more: tuple[str, str]) -> dict[str, 
 
 def of(instance: Instance) -> QuerySet[Trigger]:
     """The triggers of an instance with what pages show of them."""
-    rows_ = Trigger.objects.of(instance.tenant_id).filter(instance_id=instance.pk)
-    return rows_.select_related("repository__host", "instance")
+    found = Trigger.objects.of(instance.tenant_id).filter(instance_id=instance.pk)
+    return standings.stood(found).select_related("repository__host", "instance")
 
 
-def live(instance: Instance) -> dict[UUID, Binding]:
+def live(instance: Instance) -> list[Binding]:
     """What is bound to the instance. Needs the tenant's scope."""
     found = Binding.objects.of(instance.tenant_id).filter(instance=instance, unbound_at=None)
-    return {one.host_id: one for one in found.select_related("host", "instance")}
+    return list(found.exclude(status="pending").select_related("host", "instance"))
 
 
 def endpoints(instance: Instance) -> list[Endpoint]:
@@ -123,23 +120,31 @@ def endpoints(instance: Instance) -> list[Endpoint]:
     return list(found.defer("secret", "previous_secret"))
 
 
-def rows(triggers: Sequence[Trigger], bound: Live) -> list[dict[str, Any]]:
-    """Triggers as tables show them, by one question. Needs the tenant's scope."""
-    hooks = _hooks(triggers, bound.values())
-    return [_row(one, bound.get(one.repository.host_id), hooks) for one in triggers]
+def row(trigger: Trigger) -> dict[str, Any]:
+    """A trigger of `of` as pages show it."""
+    stand, provider = standings.stand_of(trigger), trigger.repository.host.provider
+    return {
+        "trigger": trigger,
+        "provider": provider,
+        "mono": problems.prefix_of(provider),
+        "platform": LABELS[provider],
+        "stand": stand,
+        "pill": STATUSES[stand.status],
+        "said": _said(trigger, stand),
+    }
 
 
 def matches(
-    request: Request, instance: Instance, bound: Live, trigger: Trigger | None = None
+    request: Request, bound: Sequence[Binding], trigger: Trigger | None = None
 ) -> dict[str, Any]:
     """The branches and tags the patterns of a form match now, or why that cannot be said."""
-    lines = {name: request.POST.get(name, "").split() for name in ("branches", "tags")}
+    typed = {name: request.POST.get(name, "").splitlines() for name in ("branches", "tags")}
+    lines = {name: [one.strip() for one in found if one.strip()] for name, found in typed.items()}
     if trigger is not None:
-        binding = bound.get(trigger.repository.host_id)
-        repository = trigger.repository.public_id
+        binding, repository = service.binding_of(trigger), trigger.repository.public_id
     else:
         asked = request.POST.get("binding", "")
-        binding = next((one for one in bound.values() if one.public_id == asked), None)
+        binding = next((one for one in bound if one.public_id == asked), None)
         repository = request.POST.get("repository", "").strip()
     if binding is None or not repository:
         return {"said": _("Choose an account and a repository first.")}
@@ -147,55 +152,28 @@ def matches(
         found = service.preview(binding=binding, repository=repository, **lines)
     except Refusal as refused:
         return {"said": refusals.words(refused.code, refused.facts).detail}
-    return {"refs": [{"name": one.name, "kind": one.kind, "sha": one.sha} for one in found]}
+    return {"refs": [{"name": one.name, "kind": one.kind, "sha": one.commit} for one in found]}
 
 
-def _row(trigger: Trigger, binding: Binding | None, hooks: Mapping[UUID, Hook]) -> dict[str, Any]:
-    status = service.status_of(trigger, binding=binding, hook=hooks.get(trigger.repository_id))
-    provider = trigger.repository.host.provider
-    return {
-        "trigger": trigger,
-        "provider": provider,
-        "mono": problems.prefix_of(provider),
-        "platform": LABELS[provider],
-        "binding": binding,
-        "hook": hooks.get(trigger.repository_id),
-        "pill": STATUSES[status.word],
-        "said": _said(trigger, status),
-        "can_run": binding is not None,
-    }
-
-
-def _said(trigger: Trigger, status: Any) -> str:
+def _said(trigger: Trigger, stand: Stand) -> str:
     """Why it does not start builds by itself, in a sentence (ux/spec.md 5.12)."""
-    if status.word == "waiting":
-        until = (trigger.waiting_since or timezone.now()) + KEPT
+    if stand.status is Standing.WAITING:
+        until = stand.until or timezone.now() + standings.KEPT
         told = _("Nothing is bound. This trigger is kept until %(date)s.")
         return told % {"date": words.day(until.date())}
-    if status.reason:
-        return refusals.words(status.reason, {"path": trigger.repository.path}).detail
+    path, reason = trigger.repository.path, stand.reason or ""
+    if "-" in reason:
+        return refusals.words(reason, {"path": path}).detail
+    if stand.status is Standing.WEBHOOK_FAILING:
+        return heard.why(reason, "", LABELS[trigger.repository.host.provider], path)
     return ""
 
 
-def _hooks(triggers: Iterable[Trigger], bound: Iterable[Binding]) -> dict[UUID, Hook]:
-    keys = {one.repository_id for one in triggers}
-    bindings = list(bound)
-    if not (keys and bindings):
-        return {}
-    found = Hook.objects.of(bindings[0].tenant_id).filter(binding__in=bindings, repository__in=keys)
-    kept = found.exclude(status=HookStatus.REMOVED).defer("secret", "previous_secret")
-    return {one.repository_id: one for one in kept}
-
-
-def _binding(trigger: Trigger) -> Binding | None:
-    with rls.tenant(trigger.tenant_id):
-        return live(trigger.instance).get(trigger.repository.host_id)
-
-
-def _refs(trigger: Trigger, binding: Binding | None) -> tuple[list[str], str]:
+def _refs(trigger: Trigger) -> tuple[list[str], str]:
     """The names that can be built, the default branch first; and why there are none."""
+    binding = service.binding_of(trigger)
     if binding is None:
-        return [], _said(trigger, service.status_of(trigger, binding=None, hook=None))
+        return [], _said(trigger, standings.stand_of(trigger))
     key = trigger.repository.public_id
     try:
         branches, _kept = refs.branches(binding=binding, repository=key)

@@ -38,6 +38,11 @@ KEPT = timedelta(days=30)
 SHOWN_BYTES = 256 * 1024
 _PAGE = 50
 _FILTERS = ("event", "outcome", "signature")
+_KINDS = {
+    "push": Q(refs__0__ref__startswith="refs/heads/"),
+    "tag": Q(refs__0__ref__startswith="refs/tags/"),
+    "other": Q(refs=[]),
+}
 
 
 @require_GET
@@ -45,7 +50,7 @@ def listing(request: Request, tenant: str, public_id: str) -> HttpResponse:
     """What came through all webhooks of a binding."""
     binding = find(request.actor, public_id, READ)
     context = {
-        **head(request, binding, timezone.now()),
+        **head(request, binding, timezone.now(), trail(binding), (_("Deliveries"), "")),
         **table(request, binding),
         "tab": "webhooks",
     }
@@ -63,7 +68,7 @@ def page(request: Request, tenant: str, public_id: str, delivery: str) -> HttpRe
     for row in told:
         sent.of[str(row.event_id)][row.endpoint_id] = row.state
     context = {
-        **head(request, binding, timezone.now()),
+        **head(request, binding, timezone.now(), trail(binding), (heard.title(found), "")),
         **heard.delivery_row(found, sent, LABELS[binding.provider]),
         **_payload(found),
         "tab": "webhooks",
@@ -98,6 +103,11 @@ def replay_many(request: Request, tenant: str, public_id: str) -> HttpResponse:
     return redirect(turns.safe_next(request, back))
 
 
+def trail(binding: Binding) -> tuple[str, str]:
+    """The step of a path that leads to the webhooks of a binding."""
+    return _("Webhooks"), reverse("hooks", args=[binding.instance.tenant.slug, binding.public_id])
+
+
 def table(request: Request, binding: Binding, hook: Hook | None = None) -> dict[str, Any]:
     """The context of a list of deliveries, with its filters. Needs the tenant's scope."""
     wanted = {name: request.GET.get(name, "") for name in _FILTERS}
@@ -120,8 +130,8 @@ def table(request: Request, binding: Binding, hook: Hook | None = None) -> dict[
         "wanted": wanted,
         "filtered": bool(chosen),
         "kinds": heard.EVENTS.items(),
-        "outcomes": [(one.value, label) for one, label in heard.OUTCOMES.items()],
-        "signatures": [(one.value, label) for one, label in heard.SIGNATURES.items()],
+        "outcomes": heard.OUTCOMES.items(),
+        "signatures": heard.SIGNATURES.items(),
         "older_url": f"?{older}" if older else "",
         "newer_url": f"?{urlencode(chosen)}" if before is not None else "",
         "may_replay": request.actor.may(REPLAY),
@@ -130,10 +140,8 @@ def table(request: Request, binding: Binding, hook: Hook | None = None) -> dict[
 
 
 def _matching(wanted: dict[str, str]) -> Q:
-    """The filters; an event by our word or the platform's own."""
-    chosen = Q()
-    if wanted["event"] in heard.EVENTS:
-        chosen &= Q(event=wanted["event"])
+    """The filters. Platforms call a push by many names, so its kind is told by what moved."""
+    chosen = _KINDS.get(wanted["event"], Q())
     if wanted["outcome"] in heard.OUTCOMES:
         chosen &= Q(outcome=wanted["outcome"])
     if wanted["signature"] in heard.SIGNATURES:
@@ -161,7 +169,7 @@ def _whole(binding: Binding) -> QuerySet[Delivery]:
 def _told(binding: Binding, events: Sequence[Event]) -> list[Dispatch]:
     rows = Dispatch.objects.of(binding.tenant_id).filter(event__in=events)
     near = rows.select_related("endpoint", "event").order_by("created_at", "id")
-    return list(near.defer("endpoint__secret", "endpoint__previous_secret"))
+    return list(near.defer("body", "endpoint__secret", "endpoint__previous_secret"))
 
 
 def _payload(delivery: Delivery) -> dict[str, Any]:

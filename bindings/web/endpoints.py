@@ -151,7 +151,7 @@ def _given_up() -> Count:
 def _sent(endpoint: Endpoint) -> QuerySet[Dispatch]:
     rows = Dispatch.objects.of(endpoint.tenant_id).filter(endpoint_id=endpoint.pk)
     return rows.select_related("event", "endpoint").defer(
-        "endpoint__secret", "endpoint__previous_secret"
+        "body", "endpoint__secret", "endpoint__previous_secret"
     )
 
 

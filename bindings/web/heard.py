@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -56,8 +56,10 @@ FAILED = (Outcome.FAILED, Outcome.UNREADABLE, Outcome.UNCONFIRMED)
 EVENTS: Mapping[str, Words] = {
     "push": gettext_lazy("Push"),
     "tag": gettext_lazy("Tag"),
-    "ping": gettext_lazy("Test event"),
+    "other": gettext_lazy("Tests and others"),
 }
+"""Kinds of deliveries, for the filter."""
+_TESTS = frozenset({"ping", "test"})  # what platforms call a test, without case
 _LOOKS = {
     Outcome.QUEUED: ("info", "clock"),
     Outcome.MATCHED: ("ok", "ok"),
@@ -115,17 +117,22 @@ def hook_row(hook: Hook, platform: str) -> dict[str, Any]:
 
 
 def trouble(hook: Hook, platform: str) -> str:
-    """What is wrong with a hook, in a sentence; "" when nothing is (ux/spec.md 5.12)."""
+    """What is wrong with a hook, in a sentence; "" when nothing is."""
+    return why(hook.status, hook.trouble, platform, hook.repository.path)
+
+
+def why(status: str, code: str, platform: str, path: str) -> str:
+    """What is wrong with a hook of this status (ux/spec.md 5.12)."""
     said = {"platform": platform}
-    match hook.status:
+    match status:
         case HookStatus.MISSING:
             return _("The webhook is gone from %(platform)s.") % said
         case HookStatus.DISABLED:
             return _("%(platform)s switched the webhook off after failed deliveries.") % said
         case HookStatus.MISMATCH:
             return _secret_differs(platform)
-        case HookStatus.FAILING if hook.trouble:
-            return refusals.words(hook.trouble, {**said, "path": hook.repository.path}).detail
+        case HookStatus.FAILING if code:
+            return refusals.words(code, {**said, "path": path}).detail
     return ""
 
 
@@ -154,8 +161,8 @@ def delivery_row(delivery: Delivery, sent_on: Sent, platform: str) -> dict[str, 
         "signature": SIGNATURES[delivery.signature],
         "tone": tone,
         "symbol": symbol,
-        "result": result(delivery, states, platform),
-        "more": _more(delivery, states),
+        "result": _short(delivery, states),
+        "more": [*_sentences(delivery, platform), *_more(delivery, states)],
         "can_replay": delivery.outcome != Outcome.REFUSED,
     }
 
@@ -163,7 +170,7 @@ def delivery_row(delivery: Delivery, sent_on: Sent, platform: str) -> dict[str, 
 def title(delivery: Delivery) -> str:
     """What it was about: "Push to main", "Tag v4.12.0", "Test event"."""
     if not delivery.refs:
-        return str(EVENTS.get(delivery.event, delivery.event) or _("Unreadable"))
+        return _("Test event") if delivery.event.lower() in _TESTS else delivery.event or "—"
     first = delivery.refs[0]
     kind, _sep, name = str(first.get("ref", "")).removeprefix("refs/").partition("/")
     gone = not str(first.get("after") or "").strip("0")
@@ -177,8 +184,8 @@ def title(delivery: Delivery) -> str:
     return f"{whole} {counted}" if more else whole
 
 
-def result(delivery: Delivery, states: Counter[str], platform: str) -> str:
-    """What became of it, in the words of ux/spec.md 5.12."""
+def _short(delivery: Delivery, states: Counter[str]) -> str:
+    """What became of it, in a few words."""
     match delivery.outcome:
         case Outcome.MATCHED:
             n = states.total()
@@ -186,17 +193,22 @@ def result(delivery: Delivery, states: Counter[str], platform: str) -> str:
         case Outcome.NO_TRIGGER:
             ref = delivery.refs[0].get("ref", "") if delivery.refs else ""
             return _("No trigger for %(ref)s") % {"ref": short_ref(ref)}
-        case Outcome.IGNORED:
-            return _("Nothing to build")
+    return str(OUTCOMES[Outcome(delivery.outcome)])
+
+
+def _sentences(delivery: Delivery, platform: str) -> Iterator[str]:
+    """Why, where that has to be said (ux/spec.md 5.12)."""
+    match delivery.outcome:
         case Outcome.REFUSED if delivery.signature == Signature.MISMATCH:
-            return _secret_differs(platform)
+            yield _secret_differs(platform)
         case Outcome.REFUSED:
             stale = delivery.signature == Signature.STALE
-            return refusals.words("X-HOOK-02" if stale else "X-HOOK-01", {}).detail
+            yield refusals.words("X-HOOK-02" if stale else "X-HOOK-01", {}).detail
         case Outcome.UNCONFIRMED:
             said = _("%(platform)s does not know this commit. Nothing was built.")
-            return said % {"platform": platform}
-    return str(_WHY[Outcome(delivery.outcome)])
+            yield said % {"platform": platform}
+        case Outcome.QUEUED | Outcome.UNREADABLE | Outcome.FAILED:
+            yield str(_WHY[Outcome(delivery.outcome)])
 
 
 def short_ref(ref: str) -> str:
@@ -209,12 +221,16 @@ def _look(delivery: Delivery, states: Counter[str]) -> tuple[str, str]:
         return "bad", "bad"
     if delivery.outcome == Outcome.MATCHED and states[DispatchState.WAITING]:
         return "info", "loop"
+    if delivery.outcome == Outcome.MATCHED and not states:
+        return "warn", "warn"
     return _LOOKS[Outcome(delivery.outcome)]
 
 
 def _more(delivery: Delivery, states: Counter[str]) -> list[str]:
     """The small lines under a result."""
     found = []
+    if delivery.outcome == Outcome.MATCHED and not states:
+        found.append(_("No endpoint wants it."))
     if given_up := states[DispatchState.ABANDONED]:
         said = ngettext("%(n)d did not take it", "%(n)d did not take it", given_up)
         found.append(said % {"n": given_up})

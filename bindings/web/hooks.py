@@ -18,10 +18,12 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from bindings.models import Binding, Hook
 from bindings.models.hooks import HookStatus
 from bindings.services.browse.specs import LABELS, spec_of
-from bindings.services.listen import gaps, standing
+from bindings.services.listen import gaps
 from bindings.services.listen import hooks as service
+from bindings.services.tell import webhooks
 from bindings.web import deliveries, heard
 from bindings.web.binding import find, frame, head
+from bindings.web.deliveries import trail
 from bindings.web.forms import posted
 from bindings.web.known import paths
 from bindings.web.using_forms import HookForm
@@ -50,7 +52,7 @@ def listing(request: Request, tenant: str, public_id: str) -> HttpResponse:
     found = list(rows[: _PAGE + 1])
     shown = found[:_PAGE]
     context = {
-        **head(request, binding, now),
+        **head(request, binding, now, (_("Webhooks"), "")),
         "tab": "webhooks",
         "rows": [heard.hook_row(hook, platform) for hook in shown],
         "q": wanted,
@@ -68,12 +70,12 @@ def page(request: Request, tenant: str, public_id: str, hook: str) -> HttpRespon
     access.demand(request.actor, "deliveries:read")
     now = timezone.now()
     context = {
-        **head(request, binding, now),
+        **head(request, binding, now, trail(binding), (found.repository.path, "")),
         **deliveries.table(request, binding, hook=found),
         **heard.hook_row(found, LABELS[binding.provider]),
         "tab": "webhooks",
         "may_change": may_change(request.actor, binding),
-        "address": standing.url_of(found),
+        "address": webhooks.url_of(found),
     }
     return TemplateResponse(request, "bindings/hook.html", context)
 

@@ -62,7 +62,7 @@ def listing(request: Request, tenant: str, public_id: str) -> HttpResponse:
     shown = found[:_PAGE]
     only = f"status={wanted}&" if wanted in STATUSES else ""
     context = {
-        **head(request, binding, now),
+        **head(request, binding, now, (_("Clones"), "")),
         "tab": "leases",
         "rows": [_row(lease, now) for lease in shown],
         "wanted": wanted,
@@ -89,7 +89,7 @@ def new(request: Request, tenant: str, public_id: str) -> HttpResponse:
         initial={"repository": request.GET.get("repository", "")[:1000]},
     )
     context = {
-        **frame(tenant, binding),
+        **frame(tenant, binding, (_("Clones"), reverse("leases", args=[tenant, public_id]))),
         "back_url": reverse("leases", args=[tenant, public_id]),
         "form": form,
     }

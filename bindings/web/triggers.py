@@ -12,7 +12,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from bindings.models import Firing, Trigger
 from bindings.services.listen import triggers as service
@@ -42,14 +42,13 @@ def listing(request: Request, tenant: str, name: str) -> HttpResponse:
         rows = rows.filter(name__gt=after)
     found = list(rows[: _PAGE + 1])
     shown = found[:_PAGE]
-    live = building.live(instance)
     context = {
         **building.frame(tenant, instance),
         "tab": "triggers",
-        "rows": building.rows(shown, live),
+        "rows": [building.row(one) for one in shown],
         "after": after,
         "more": shown[-1].name if len(found) > _PAGE else "",
-        "bound": bool(live),
+        "bound": bool(building.live(instance)),
         "may_change": request.actor.may(WRITE),
         "may_run": request.actor.may(RUN),
     }
@@ -62,8 +61,7 @@ def new(request: Request, tenant: str, name: str) -> HttpResponse:
     """Make a trigger; one that is automatic gets its webhook at once."""
     instance = access.get_instance(request.actor, name, WRITE)
     with rls.tenant(instance.tenant_id):
-        live, endpoints = building.live(instance), building.endpoints(instance)
-    bound = list(live.values())
+        bound, endpoints = building.live(instance), building.endpoints(instance)
     form = TriggerForm(
         posted(request),
         bindings=bound,
@@ -80,7 +78,7 @@ def new(request: Request, tenant: str, name: str) -> HttpResponse:
                 instance=instance,
                 binding=chosen,
                 repository=form.cleaned_data["repository"],
-                **form.asked(endpoints),
+                **form.asked(),
             )
         except Refusal as refused:
             form.refuse(refused)
@@ -91,44 +89,41 @@ def new(request: Request, tenant: str, name: str) -> HttpResponse:
         **building.frame(tenant, instance, (_("New trigger"), "")),
         "form": form,
         "bound": bound,
-        "matches": building.matches(request, instance, live) if previews else None,
+        "matches": building.matches(request, bound) if previews else None,
     }
     status = 422 if form.errors and not previews else 200
     return TemplateResponse(request, "triggers/new.html", context, status=status)
 
 
-@require_http_methods(["GET", "POST"])
-@reaches_provider
+@require_GET
 def page(request: Request, tenant: str, name: str, trigger: str) -> HttpResponse:
     """One trigger: how it is, what it built lately, and its settings."""
     instance, found = _find(request, name, trigger, READ)
+    form = _settings(request, found, building.endpoints(instance))
+    return TemplateResponse(request, "triggers/page.html", _page(request, instance, found, form))
+
+
+@require_POST
+@reaches_provider
+def change(request: Request, tenant: str, name: str, trigger: str) -> HttpResponse:
+    """Change its settings, or show what its patterns would match; one that becomes automatic gets
+    its webhook."""
+    instance, found = _find(request, name, trigger, WRITE)
     with rls.tenant(instance.tenant_id):
-        endpoints = building.endpoints(instance)
-    form = _settings(request, found, endpoints)
+        form = _settings(request, found, building.endpoints(instance))
     previews = "preview" in request.POST
-    if request.method == "POST" and not previews:
-        access.demand(request.actor, WRITE)
-        if form.is_valid():
-            try:
-                service.change(actor=request.actor, trigger=found, **form.asked(endpoints))
-            except Refusal as refused:
-                form.refuse(refused)
-            else:
-                messages.success(request, _("Saved."))
-                return redirect("trigger", tenant, name, trigger)
+    if not previews and form.is_valid():
+        try:
+            service.change(actor=request.actor, trigger=found, **form.asked())
+        except Refusal as refused:
+            form.refuse(refused)
+        else:
+            messages.success(request, _("Saved."))
+            return redirect("trigger", tenant, name, trigger)
     with rls.tenant(instance.tenant_id):
-        live = building.live(instance)
-        context = {
-            **building.frame(tenant, instance, (found.name, "")),
-            **building.rows([found], live)[0],
-            "tab": "triggers",
-            "form": form,
-            "builds": _builds(tenant, found),
-            "may_change": request.actor.may(WRITE),
-            "may_run": request.actor.may(RUN),
-        }
+        context = _page(request, instance, found, form)
     if previews:
-        context["matches"] = building.matches(request, instance, live, found)
+        context["matches"] = building.matches(request, [], found)
     status = 422 if form.errors and not previews else 200
     return TemplateResponse(request, "triggers/page.html", context, status=status)
 
@@ -136,7 +131,7 @@ def page(request: Request, tenant: str, name: str, trigger: str) -> HttpResponse
 @require_http_methods(["GET", "POST"])
 @reaches_provider
 def delete(request: Request, tenant: str, name: str, trigger: str) -> HttpResponse:
-    """Asks once; its webhook goes with the last trigger that needs it."""
+    """Asks once; its webhook stays."""
     instance, found = _find(request, name, trigger, WRITE)
     if request.method == "POST":
         service.delete(actor=request.actor, trigger=found)
@@ -153,6 +148,22 @@ def delete(request: Request, tenant: str, name: str, trigger: str) -> HttpRespon
 def _find(request: Request, name: str, trigger: str, scope: str) -> tuple[Instance, Trigger]:
     instance = access.get_instance(request.actor, name, scope)
     return instance, access.get(request.actor, building.of(instance), trigger, scope)
+
+
+def _page(
+    request: Request, instance: Instance, trigger: Trigger, form: TriggerForm
+) -> dict[str, Any]:
+    """The context of the page of a trigger. Needs the tenant's scope."""
+    tenant = request.tenant.slug
+    return {
+        **building.frame(tenant, instance, (trigger.name, "")),
+        **building.row(trigger),
+        "tab": "triggers",
+        "form": form,
+        "builds": _builds(tenant, trigger),
+        "may_change": request.actor.may(WRITE),
+        "may_run": request.actor.may(RUN),
+    }
 
 
 def _settings(request: Request, trigger: Trigger, endpoints: list[Any]) -> TriggerForm:

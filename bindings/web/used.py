@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, F, Max, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce, JSONObject
 from django.utils.translation import ngettext
 
@@ -19,9 +19,9 @@ _NAMED = 5
 _SICK = (HookStatus.MISSING, HookStatus.MISMATCH, HookStatus.DISABLED, HookStatus.FAILING)
 
 
-def by(binding: Binding, now: datetime) -> dict[str, Any]:
-    """Counts, the last use of each, and a few triggers by name; one question. Needs the tenant's
-    scope."""
+def by(binding: Binding, now: datetime, **also: F) -> dict[str, Any]:
+    """Counts, the last use of each, and a few triggers by name; one question, which answers `also`
+    as well: further columns of the binding. Needs the tenant's scope."""
     triggers = Trigger.objects.of(binding.tenant_id).filter(
         instance_id=OuterRef("instance_id"), repository__host_id=OuterRef("host_id")
     )
@@ -41,6 +41,7 @@ def by(binding: Binding, now: datetime) -> dict[str, Any]:
             heard_at=_one(hooks, Max("heard_at")),
             active=_one(leases, Count("pk", filter=live)),
             cloned_at=_one(leases, Max("used_at")),
+            **also,
         )
         .get()
     )

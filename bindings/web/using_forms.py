@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from uuid import UUID
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -151,15 +150,14 @@ class TriggerForm(ServiceForm):
             self._choices("binding", shown)
             self.offer("repository", paths)
 
-    def asked(self, endpoints: Sequence[Endpoint]) -> dict[str, Any]:
+    def asked(self) -> dict[str, Any]:
         """What was typed, as the service takes it. Only for a valid form."""
         typed = self.cleaned_data
         names = ("name", "mode", "branches", "tags", "variables", "enabled")
-        return {**{name: typed[name] for name in names}, "endpoints": self._picked(endpoints)}
-
-    def _picked(self, endpoints: Sequence[Endpoint]) -> list[UUID] | None:
-        ticked = set(self.cleaned_data.get("endpoints") or ())
-        return [one.pk for one in endpoints if one.public_id in ticked] or None
+        return {
+            **{name: typed[name] for name in names},
+            "endpoints": typed.get("endpoints") or None,
+        }
 
     def _choices(self, name: str, choices: list[tuple[str, str]]) -> None:
         field = self.fields[name]

@@ -150,8 +150,12 @@ def event(binding: Binding, type: str, **data: Any) -> Event:
 
 def dispatch(told: Event, to: Endpoint, **more: Any) -> Dispatch:
     """An event on its way to an endpoint."""
-    facts: dict[str, Any] = {"state": "delivered", "tries": 1, "next_at": None, **more}
+    facts: dict[str, Any] = {
+        "state": "delivered",
+        "tries": 1,
+        "next_at": None,
+        "body": "{}",
+        **more,
+    }
     with rls.tenant(told.tenant_id):
-        return Dispatch.objects.create(
-            tenant_id=told.tenant_id, event=told, endpoint=to, **facts
-        )
+        return Dispatch.objects.create(tenant_id=told.tenant_id, event=told, endpoint=to, **facts)

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from bindings.models import Binding
 from portal.tenants.models import Instance
 from tests.bindings import using
 from tests.bindings.api import rows
@@ -55,7 +54,10 @@ class World:
 
     def _deliveries(self) -> Any:
         told = using.event(
-            self.binding, "build.push", repository={"path": "platform/api"}, name="main",
+            self.binding,
+            "build.push",
+            repository={"path": "platform/api"},
+            name="main",
             trigger={"name": "api main"},
         )
         fine = [{"at": NOW.isoformat(), "ms": 48, "http_status": 204, "error": None}]
@@ -66,7 +68,8 @@ class World:
         using.dispatch(told, self.endpoint, attempts=fine)
         using.dispatch(told, self.off, state="abandoned", tries=3, attempts=bad)
         test = using.event(
-            self.binding, "endpoint.test",
+            self.binding,
+            "endpoint.test",
             endpoint={"id": self.endpoint.public_id, "name": "builder"},
         )
         using.dispatch(test, self.endpoint, state="waiting", tries=2, attempts=bad, next_at=NOW)
@@ -74,7 +77,13 @@ class World:
             {"outcome": "matched", "events": [str(told.pk)]},
             {"outcome": "matched", "ref": "refs/tags/v4.12.0", "event": "tag", "events": []},
             {"outcome": "no_trigger", "ref": "refs/heads/fix/login", "duplicates": 2},
-            {"outcome": "refused", "signature": "mismatch", "key": None, "body": b"", "headers": {}},
+            {
+                "outcome": "refused",
+                "signature": "mismatch",
+                "key": None,
+                "body": b"",
+                "headers": {},
+            },
             {"outcome": "unconfirmed", "ref": "refs/heads/main"},
             {"outcome": "failed"},
             {"outcome": "ignored", "ref": "", "event": "ping"},
@@ -93,7 +102,10 @@ class World:
             using.event(self.binding, "lease.created", actor=jenkins)
         for type in ("webhook.created", "webhook.failing", "webhook.repaired", "trigger.created"):
             using.event(
-                self.binding, type, repository={"path": "platform/api"}, trigger={"name": "api main"}
+                self.binding,
+                type,
+                repository={"path": "platform/api"},
+                trigger={"name": "api main"},
             )
         using.event(self.binding, "access.denied", code="X-ROLE-01")
 
@@ -128,7 +140,9 @@ PAGES: dict[str, Callable[[World], str]] = {
 }
 
 
-def test_the_pages_of_using_a_binding_look_right(enter: Enter, world: World, alice: Somebody) -> None:
+def test_the_pages_of_using_a_binding_look_right(
+    enter: Enter, world: World, alice: Somebody
+) -> None:
     visit, found = enter(alice), []
     for name, where in PAGES.items():
         visit.open(where(world))

@@ -46,7 +46,7 @@ def _bell(tenant: Tenant, known: Sequence[Membership]) -> dict[str, Any] | None:
     return {"url": address, "unread": _unread(tenant, known)} if address else None
 
 
-def _menu(tenant: Tenant, unread: int, actor: Actor) -> Iterator[Entry]:
+def _menu(tenant: Tenant, unread: int, actor: Actor | None) -> Iterator[Entry]:
     """The pages of a tenant, those that this server has and the reader may open."""
     wanted = [
         ("instances", _("Instances"), "box"),
@@ -59,7 +59,7 @@ def _menu(tenant: Tenant, unread: int, actor: Actor) -> Iterator[Entry]:
         ("notices", _("Notifications"), "bell"),
     ]
     for name, label, icon in wanted:
-        if name in _NEEDS and not actor.may(_NEEDS[name]):
+        if name in _NEEDS and not (actor and actor.may(_NEEDS[name])):
             continue
         address = _address(name, tenant) if name else ""
         if address or not name:
