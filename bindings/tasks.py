@@ -60,6 +60,16 @@ def work_deliveries() -> None:
         work.run(budget_s=SLICE_SECONDS if mine else 0.0, stopping=jobs.ending)
 
 
+@runs(Job.TAKE_UP)
+def take_up(tenant_id: str = "", binding_id: str = "") -> None:
+    """Triggers that wait, at the binding that was just made or at all that live."""
+    known = [(UUID(tenant_id), UUID(binding_id))] if binding_id else waiting.due()
+    for tenant, binding in known:
+        if jobs.ending():
+            return
+        waiting.take_up(tenant_id=tenant, binding_id=binding)
+
+
 @runs(Job.RELAY)
 def relay_events() -> None:
     """One slice of the relay, and the next one after it: events wait for no tick. A second copy

@@ -16,7 +16,17 @@ from typing import Any
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from bindings.models import Authorization, Binding, Check, Ending, Hook, Lease, Repository
+from bindings.models import (
+    Authorization,
+    Binding,
+    Check,
+    Delivery,
+    Ending,
+    Hook,
+    Lease,
+    Repository,
+    Trigger,
+)
 from portal.ground import rls
 from portal.tenants.models import Event, Instance
 from portal.tenants.roles import LEAST
@@ -122,6 +132,10 @@ class World:
             webhook = Hook.objects.create(
                 tenant=tenant, binding=binding, repository=repository, remote_id="1", proof="hmac"
             )
+            delivery = Delivery.objects.create(tenant=tenant, hook=webhook)
+            trigger = Trigger.objects.create(
+                tenant=tenant, instance=instance, repository=repository, name="api main"
+            )
             lease = Lease.objects.create(
                 tenant=tenant,
                 binding=binding,
@@ -135,6 +149,7 @@ class World:
         token = self.alice.token("bindings:read").token
         made: dict[str, Any] = {"check": check, "authorization": authorization, "event": event}
         made |= {"token": token, "webhook": webhook, "lease": lease}
+        made |= {"delivery": delivery, "trigger": trigger}
         return {name: row.public_id for name, row in made.items() if row is not None}
 
 

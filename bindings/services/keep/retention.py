@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db.models import QuerySet
 
 from bindings.models import (
     Authorization,
     Check,
+    Delivery,
     Drill,
     Ending,
     HealthDay,
     Mail,
     Repository,
     Telling,
+    Trigger,
 )
 from portal.ground import rls
 from portal.tenants.models import Reply
@@ -24,6 +27,7 @@ STRIP = timedelta(days=31)
 FORGOTTEN = timedelta(days=30)
 ATTEMPTS = timedelta(days=30)
 RECEIPTS = timedelta(days=30)
+WAITING = timedelta(days=30)  # product.md G28
 TOLD = timedelta(days=90)
 DRILLS = timedelta(days=400)
 BATCH = 1000
@@ -34,7 +38,10 @@ def purge(now: datetime, *, dry_run: bool = False) -> dict[str, int]:
 
     Each batch is a transaction of the fleet, so that nothing waits long for a lock.
     """
+    kept = timedelta(days=settings.MOORING_DELIVERY_DAYS)
     old: dict[str, QuerySet] = {  # type: ignore[type-arg]  # rows of several models
+        "deliveries": Delivery.objects.filter(received_at__lt=now - kept),
+        "triggers": Trigger.objects.filter(waiting_since__lt=now - WAITING),
         "checks": Check.objects.filter(started_at__lt=now - CHECKS),
         "health days": HealthDay.objects.filter(day__lt=(now - STRIP).date()),
         "attempts": Authorization.objects.filter(expires_at__lt=now - ATTEMPTS),

@@ -11,6 +11,7 @@ from django.utils import timezone
 from bindings.models import Delivery, Dispatch
 from bindings.models.hooks import Outcome
 from bindings.models.outbox import DispatchState
+from bindings.services.tell import wake
 from portal.ground import jobs, rls
 from portal.ground.jobs import Job
 from portal.ground.refusals import NotYours, Refusal
@@ -74,3 +75,4 @@ def _send_again(delivery: Delivery) -> None:
     Dispatch.objects.of(delivery.tenant_id).filter(event_id__in=keys).update(
         state=DispatchState.WAITING.value, tries=0, next_at=timezone.now(), delivered_at=None
     )
+    wake.ring()
