@@ -29,8 +29,8 @@ class Job(StrEnum):
     SWEEP = "sweep"  # every binding that is due
     RENEW = "renew"  # tokens that end or idle, and renewals whose outcome nobody knows
     WORK = "work_deliveries"  # what webhooks have brought
-    TAKE_UP = "take_up"  # triggers that wait for a binding: all, or a tenant's and its binding's
     RELAY = "relay"  # what the outbox has for endpoints
+    TAKE_UP = "take_up"  # triggers that wait for a binding: all, or a tenant's and its binding's
     LADDER = "ladder"  # the steps 30, 14, 7, 3, 1, 0 days before an end
     TELL = "tell"  # what happened, to the people it concerns
     MAIL = "mail"  # the mails that are due
@@ -54,8 +54,8 @@ QUEUES = {
     Job.SWEEP: "sweep",
     Job.RENEW: "upkeep",
     Job.WORK: "now",
-    Job.TAKE_UP: "upkeep",
     Job.RELAY: "relay",
+    Job.TAKE_UP: "upkeep",
     Job.LADDER: "upkeep",
     Job.TELL: "upkeep",
     Job.MAIL: "upkeep",
