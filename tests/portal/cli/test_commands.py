@@ -1,10 +1,9 @@
-"""The commands of `api.md` 8 against a running portal, over HTTP, each at least once."""
+"""The commands of `api.md` 8 against a portal over HTTP; those about code are in test_git."""
 
 from __future__ import annotations
 
 import re
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from django.utils import timezone
@@ -76,7 +75,7 @@ def test_consent_is_asked_for_by_a_link_and_waited_for(
     waiting = terminal.begin("bind", "github", "-i", instance.name, "--json")
     assert waiting.stderr is not None
     link = waiting.stderr.readline()
-    assert re.search(r"http://127\.0\.0\.1:\d+/i/\S+", link)
+    assert re.search(r"http://localhost:\d+/i/\S+", link)
     with rls.tenant(alice.tenant.pk):
         row = Authorization.objects.of(alice.tenant.pk).get()
     pending = github.finish(alice.actor, github.waiting(row))
@@ -110,15 +109,13 @@ def test_the_tones_are_those_of_the_pages() -> None:
             assert tables.tone(one.value, known) == (tone if tone in ("red", "amber") else "")
 
 
-def test_replace_rotate_and_check(terminal: Terminal, gitlab: GitLab, binding: Binding) -> None:
+def test_replace_and_rotate(terminal: Terminal, gitlab: GitLab, binding: Binding) -> None:
     second = gitlab.sandbox.new_token("gitlab", "build-bot", "second", ["api"])
     replaced = terminal.mooring("replace", binding.public_id, "--json", typed=second)
     assert (replaced.status, replaced.json["credential"]["generation"]) == (0, 2)
     assert opened(binding) == second
     rotated = terminal.mooring("rotate", binding.public_id, "--json")
     assert (rotated.status, rotated.json["credential"]["generation"]) == (0, 3), rotated.err
-    checked = terminal.mooring("check", binding.public_id)
-    assert (checked.status, checked.out.splitlines()[-1]) == (0, "state: healthy"), checked.err
 
 
 def test_replacing_with_another_account_is_refused(
@@ -180,19 +177,6 @@ def test_an_argument_that_may_be_a_token_is_not_repeated(terminal: Terminal) -> 
     assert said.status == 2
     assert "glpat" not in said.err
     assert "standard input" in said.err
-
-
-def test_no_command_puts_a_token_where_others_can_read_it(
-    terminal: Terminal, github: GitHub, instance: Instance, secret: str
-) -> None:
-    waiting = terminal.begin("bind", "github", "-i", instance.name)
-    assert waiting.stderr is not None
-    waiting.stderr.readline()
-    arguments = Path(f"/proc/{waiting.pid}/cmdline").read_bytes()
-    waiting.terminate()
-    waiting.communicate(timeout=30)
-    assert b"portal.cli" in arguments
-    assert secret.encode() not in arguments
 
 
 def test_what_a_host_calls_itself_cannot_steer_the_terminal() -> None:
