@@ -77,6 +77,7 @@ PAGES = {
     f"{B}repositories/": (BUILDERS, NOT_HERE),
     # Paused, so that no code host is asked.
     f"{B}repositories/refresh/": ("302 302 403 404 302 302 302", "302 302 403 404 302 302 302"),
+    f"{B}repositories/automatic/": (NOT_HERE, "302 302 403 404 302 302 302"),
     f"{B}repositories/<path:repository>/": ("409 409 403 404 302 302 302", NOT_HERE),
     f"{B}missing/": (BUILDERS, "422 422 403 404 302 302 302"),
     f"{B}check/": (NOT_HERE, "302 302 403 404 302 302 302"),
