@@ -12,8 +12,10 @@ from bindings import state
 from bindings.models import Authorization, Binding
 from bindings.services.bind import grant
 from portal.cli import tables
+from portal.cli.client import Client
 from portal.ground import ids, rls
 from portal.tenants.models import Instance
+from tests.bindings import using
 from tests.bindings.api import rows
 from tests.bindings.sources import GitHub, GitLab, live, opened
 from tests.people import Somebody
@@ -154,6 +156,36 @@ def test_unbinding_ends_it_with_a_receipt(terminal: Terminal, binding: Binding) 
     assert said.status == 0, said.err
     assert "build-bot at gitlab is unbound." in said.out
     terminal.mooring("unbind", binding.public_id).refused("X-GONE-01")
+
+
+def test_a_build_is_started_by_hand_of_the_default_branch_or_any(
+    terminal: Terminal, binding: Binding, instance: Instance
+) -> None:
+    made = {"name": "api main", "repository": "platform/api", "mode": "manual"}
+    body = made | {"binding": binding.public_id}
+    portal = Client(terminal.environment["MOORING_URL"], terminal.environment["MOORING_TOKEN"])
+    trigger = portal.post(f"/instances/{instance.public_id}/triggers", body).body["id"]
+    started = terminal.mooring("run", trigger, "--json")
+    assert started.status == 0, started.err
+    assert started.json["ref"] == "refs/heads/main"
+    assert started.json["event"].startswith("evt_")
+    other = terminal.mooring("run", trigger, "--ref", started.json["sha"])
+    assert (other.status, started.json["sha"] in other.out) == (0, True)
+    terminal.mooring("run", trigger, "--ref", "nowhere").refused("GL-REF-01")
+
+
+def test_failed_deliveries_are_listed_and_replayed(terminal: Terminal, instance: Instance) -> None:
+    hook = using.hook(rows.binding(instance))
+    failed = using.delivery(hook, outcome="failed")
+    using.delivery(hook)
+    assert len(terminal.mooring("deliveries", "--json").json["data"]) == 2
+    said = terminal.mooring("deliveries", "--failed", "--replay")
+    assert (said.status, failed.public_id in said.out) == (0, True), said.err
+    assert f"{failed.public_id} is taken up again." in said.err
+    with rls.tenant(instance.tenant_id):
+        failed.refresh_from_db()
+    assert (failed.outcome, failed.replays) == ("queued", 1)
+    assert terminal.mooring("deliveries", "--failed", "--json").json["data"] == []
 
 
 def test_what_is_not_there_is_refused(terminal: Terminal, instance: Instance) -> None:
