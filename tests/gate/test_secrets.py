@@ -25,13 +25,14 @@ from django.utils import timezone
 from structlog.stdlib import ProcessorFormatter
 
 from bindings import tasks
-from bindings.models import Binding, Check, Credential
+from bindings.models import Binding, Check, Credential, Hook
 from bindings.services.bind.token import TokenAsk
 from bindings.services.custody import sealed
 from bindings.services.custody.door import host_value
 from bindings.vault import Sealed
 from portal.ground import ids, rls
 from portal.tenants.models import Instance
+from providers import gitlab_words
 from tests import factories
 from tests.bindings import sources
 from tests.bindings.admin.conftest import Operator
@@ -148,6 +149,42 @@ class Story:
         page = [instance.tenant.slug, public_id]
         assert self.page("replace", *page, sent={"token": wrong}).status_code == 422
         return public_id
+
+    def hooked(self, public_id: str) -> None:
+        """A webhook: made, repaired, compared and left for good, also by a host that fails."""
+        path = f"bindings/{public_id}/webhooks"
+        for fault in ("echo", "status:500", "lost_answer", ""):
+            if fault:
+                self.sandbox.fault("gitlab", fault, path="**/hooks", method="POST")
+            made = self.call("POST", path, {"repository": "platform/api"})
+            self.hook_secrets()
+            self.sandbox.clear_faults()
+        assert made.status_code in (200, 201), made.content
+        webhook = f"webhooks/{body_of(made)['id']}"
+        for fault in ("echo", "bad_json", "reset", ""):
+            if fault:
+                self.sandbox.fault("gitlab", fault, path="**/hooks/*")
+            for act in ("repairs", "tests", "recoveries"):
+                self.call("POST", f"{webhook}/{act}", {})
+            self.hook_secrets()
+            with rls.tenant(self.alice.tenant.pk):
+                Hook.objects.of(self.alice.tenant).update(check_at=timezone.now())
+            tasks.compare_webhooks()
+            self.sandbox.clear_faults()
+        for what in ("webhooks", webhook):
+            assert self.call("GET", what).status_code == 200
+        self.hook_secrets()
+
+    def hook_secrets(self) -> None:
+        """Whatever proves deliveries at this moment, in the forms in which GitLab has it."""
+        with rls.tenant(self.alice.tenant.pk):
+            rows = list(Hook.objects.of(self.alice.tenant))
+        for row in rows:
+            for secret in sealed.shared_secrets(row, now=timezone.now()):
+                name = f"webhook secret {len(self.sinks.planted)}"
+                self.sinks.plant(name, secret)
+                self.sinks.plant(f"{name} as a word", gitlab_words.plain_word(secret))
+                self.sinks.plant(f"{name} as a key", gitlab_words.signing_key(secret))
 
     def checked(self, public_id: str) -> None:
         """A check that is begun by API, and run as the worker would."""
@@ -324,6 +361,7 @@ def test_no_planted_secret_is_found_anywhere(
     story.refused_binds(instance)
     sinks.look("after refused binds")
     public_id = story.bound(instance)
+    story.hooked(public_id)
     story.operated("github")
     story.operated("gitlab")
     story.operated("codearts")
@@ -353,7 +391,8 @@ def test_no_planted_secret_is_found_anywhere(
     expected |= {"master key", "metrics token", "cloud key", "wrong cloud key"}
     assert expected <= set(sinks.planted)
     kinds = [name.rpartition(" ")[0] for name in sinks.planted]
-    for kind in ("github token", "gitlab token", "gitlab refresh_token", "github code"):
+    kinds += ["webhook" for name in sinks.planted if name.startswith("webhook secret")]
+    for kind in ("github token", "gitlab token", "gitlab refresh_token", "github code", "webhook"):
         assert kind in kinds
     assert len(sinks.places) > 100
     # The places really say something: statements, lines, sealed values.

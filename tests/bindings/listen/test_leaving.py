@@ -134,7 +134,7 @@ def test_a_switch_moves_webhooks_and_loses_no_push_between(
     ).binding
     listening.sandbox.push("gitlab", "platform/api", deliver=False)
     work_off(bound)
-    assert reconcile.run(threads=1) == {"mended": 2}
+    assert reconcile.run(threads=1) == {"mended": 2, "pushes": 1}
     there = {hook["url"].rpartition("/")[2] for hook in listening.hooks("gitlab")}
     assert there == {row.public_id for row in rows(new)}
     with rls.tenant(new.tenant_id):
