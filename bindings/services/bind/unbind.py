@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,11 +12,13 @@ from django.utils import timezone
 from bindings import problems, state
 from bindings.models import Binding, Credential, Ending, Schedule
 from bindings.models.bindings import Kind
+from bindings.models.triggers import TriggerMode
 from bindings.services.bind import leaving, links, store
 from bindings.services.browse import usage
 from bindings.services.clone import leases
 from bindings.services.custody import sealed
 from bindings.services.custody.use import provider_at
+from bindings.services.listen import standings, waiting
 from bindings.services.tell import outbox
 from portal.ground import jobs, rls
 from portal.ground.refusals import Refusal
@@ -28,7 +31,7 @@ from providers.types import Credential as Secret
 CLEAN_FOR = timedelta(days=7)  # product.md G29
 RECEIPT_FOR = timedelta(days=30)
 IN_USE = timedelta(days=30)  # since the last use
-TRIGGERS_KEPT_DAYS = 30
+TRIGGERS_KEPT_DAYS = standings.KEPT.days
 LEASE = timedelta(minutes=5)  # of one ending, while the host is asked
 _PAUSES = (1, 5, 30, 120, 360)  # minutes between tries; the last one repeats
 _PENDING = "pending"
@@ -40,11 +43,12 @@ def impact(binding: Binding) -> dict[str, Any]:
     used = usage.in_use(binding)
     lately = binding.used_at is not None and timezone.now() - binding.used_at < IN_USE
     in_use, webhooks = bool(used) or lately, leaving.count(binding)
+    modes = Counter(usage.triggers_of(binding).values_list("mode", flat=True))
     return {
         "in_use": in_use,
         "confirm": binding.account_login if in_use else None,
-        "automatic_triggers": 0,
-        "manual_triggers": 0,
+        "automatic_triggers": modes[TriggerMode.AUTOMATIC.value],
+        "manual_triggers": modes[TriggerMode.MANUAL.value],
         "webhooks": webhooks,
         "active_leases": leases.active(binding, timezone.now()),
         "clients": [],
@@ -178,6 +182,7 @@ def _begin(actor: Actor, row: Binding, *, revoke: bool, now: datetime) -> Ending
     Credential.objects.of(row.tenant_id).filter(pk=row.pk).update(
         previous_access=None, previous_refresh=None, previous=None, rollback_until=None
     )
+    waiting.begin(row, now=now)
     return plan(actor, row, revoke=revoke, now=now, at=now)
 
 
