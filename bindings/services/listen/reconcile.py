@@ -45,6 +45,8 @@ ONE_GO = 1.0
 AGAIN = timedelta(minutes=5)
 """Until a host that did not answer is asked again; doubled each time, an hour at most."""
 _MOST = 6  # doublings
+GIVE_UP_AFTER = timedelta(days=7)  # product.md G29
+"""A webhook that nobody may remove any more is left at its host then."""
 _AWAY = timedelta(minutes=5)
 """After this long without a look we were away; then everything is looked at within as long."""
 _LAST, _LAST_FOR = "reconcile-last", 7 * 86_400
@@ -316,7 +318,10 @@ def _troubled(row: Hook, error: MissingScope | NotFound) -> str:
     code, now = _code(row, error), timezone.now()
     with rls.tenant(row.tenant_id):
         held = standing.lock(row)
-        if held is None or held.status in standing.LEAVING:
+        if held is None or held.status == HookStatus.REMOVED:
+            return "gone"
+        if held.status == HookStatus.REMOVING and now - held.status_since > GIVE_UP_AFTER:
+            remote.gone(held)
             return "gone"
         fresh = isinstance(error, NotFound) and held.status in standing.WELL
         status = HookStatus.MISSING if fresh else HookStatus(held.status)
