@@ -231,6 +231,7 @@ def _made(actor: Actor, row: Hook) -> Hook:
     with rls.tenant(row.tenant_id):
         if heads is not None:
             gaps.know(row, heads, since=began)
+            row.baseline_at = began
         _log("webhook.created", row, actor, now)
     return row
 
