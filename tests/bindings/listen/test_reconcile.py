@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from io import StringIO
+from typing import Any
 
 import pytest
 import time_machine
@@ -21,6 +22,8 @@ from portal.ground import rls
 from portal.ground.refusals import Refusal
 from portal.tenants.models import Event
 from tests.bindings.listen.conftest import Listening, again
+from tests.bindings.seven import ACCOUNTS
+from tests.hosts import Receiver
 from tests.people import Somebody
 
 
@@ -284,3 +287,41 @@ def test_the_command_compares_and_repairs(hooked: Hook):
         with pytest.raises(CommandError) as refused:
             command(*wrong)
         assert refused.value.returncode == 2
+
+
+@pytest.mark.parametrize("provider", sorted(ACCOUNTS))
+def test_every_platform_is_mended_and_misses_no_push(
+    listening: Listening, alice: Somebody, receiver: Receiver, provider: str
+):
+    """Deleted, led elsewhere, switched off, refused by us: after each all is as it should be."""
+    repository = listening.repository(provider)
+    hook, _ = hooks.add(actor=alice.actor, binding=listening.bind(provider), repository=repository)
+
+    def change(**what: Any) -> None:
+        (there,) = listening.hooks(provider)
+        listening.sandbox.change_hook(provider, there["id"], **what)
+
+    def run() -> dict[str, int]:
+        due(hook)
+        return dict(reconcile.run(threads=1))
+
+    assert run() == {"same": 1}
+    change(deleted=True)
+    listening.sandbox.push(provider, repository)
+    assert run() == {"mended": 1, "pushes": 1}
+    change(url="http://127.0.0.1:1/elsewhere")
+    listening.sandbox.push(provider, repository, "refs/tags/v77")
+    assert run() == {"mended": 1, "pushes": 1}
+    if provider in ("github", "gitea", "bitbucket"):
+        change(active=False)
+        assert run() == {"mended": 1}
+    receiver.status = 500
+    listening.sandbox.push(provider, repository)
+    told_by_host = provider in ("codearts", "github")
+    assert run() == {"troubled" if told_by_host else "same": 1, "pushes": 1}
+    receiver.status = 200
+    listening.sandbox.push(provider, repository)
+    assert set(run()) <= {"same", "mended", "pushes"}
+    (there,) = listening.hooks(provider)
+    assert there["url"] == webhooks.url_of(hook)
+    assert again(hook).status == "unverified"
