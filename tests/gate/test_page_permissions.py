@@ -98,6 +98,7 @@ PAGES = {
 }
 ELSEWHERE = (
     "api/",
+    "hooks/",
     "admin/",
     "accounts/",
 )  # a table of their own; allauth's and Django's own tests
