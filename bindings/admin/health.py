@@ -80,6 +80,8 @@ def _work(found: Figures, now: datetime) -> Iterator[Figure]:
     yield Figure("Checks late", found.late, _bindings(checks="late"), _warn(found.late), late)
     yield Figure("Unbindings to clean up", found.endings, f"{endings}?work=open")
     yield Figure("Left to a person", found.left, f"{endings}?work=left", _warn(found.left))
+    sick = f"{_list('hook')}?health=unhealthy"
+    yield Figure("Unhealthy webhooks", found.hooks, sick, _warn(found.hooks))
     sent, oldest = _list("dispatch"), _since(found.outgoing_oldest, now)
     yield Figure("Events on their way", found.outgoing, f"{sent}?state=waiting", sub=oldest)
     yield Figure("Dead letters", found.dead, f"{sent}?state=abandoned", _warn(found.dead))

@@ -10,6 +10,7 @@ from bindings.api import (
     checks,
     connection_tests,
     credentials,
+    deliveries,
     diagnoses,
     endings,
     endpoints,
@@ -22,6 +23,7 @@ from bindings.api import (
     repositories,
     rotations,
     sources,
+    triggers,
 )
 from portal.ground.rest import docs
 from portal.tenants.api import events, me, tokens
@@ -61,6 +63,13 @@ V1 = [
     path("leases/<str:lease>", leases.OneLease.as_view()),
     path("bindings/<str:binding>/diagnoses", diagnoses.Diagnoses.as_view()),
     path("authorizations/<str:authorization>", authorizations.OneAuthorization.as_view()),
+    path("deliveries", deliveries.Deliveries.as_view()),
+    path("deliveries/<str:delivery>", deliveries.OneDelivery.as_view()),
+    path("deliveries/<str:delivery>/replays", deliveries.Replays.as_view()),
+    path("instances/<str:instance>/triggers", triggers.InstanceTriggers.as_view()),
+    path("triggers", triggers.Triggers.as_view()),
+    path("triggers/<str:trigger>", triggers.OneTrigger.as_view()),
+    path("triggers/<str:trigger>/runs", triggers.Runs.as_view()),
     path("expiries", expiries.Expiries.as_view()),
     path("expiries.ics", expiries.ExpiryCalendar.as_view()),
     path("expiries/feed", expiries.ExpiryFeed.as_view()),

@@ -20,12 +20,14 @@ from bindings.models import (
     Authorization,
     Binding,
     Check,
+    Delivery,
     Dispatch,
     Ending,
     Endpoint,
     Hook,
     Lease,
     Repository,
+    Trigger,
 )
 from portal.ground import rls
 from portal.tenants.models import Event, Instance
@@ -132,6 +134,10 @@ class World:
             webhook = Hook.objects.create(
                 tenant=tenant, binding=binding, repository=repository, remote_id="1", proof="hmac"
             )
+            delivery = Delivery.objects.create(tenant=tenant, hook=webhook)
+            trigger = Trigger.objects.create(
+                tenant=tenant, instance=instance, repository=repository, name="api main"
+            )
             lease = Lease.objects.create(
                 tenant=tenant,
                 binding=binding,
@@ -146,6 +152,7 @@ class World:
         token = self.alice.token("bindings:read").token
         made: dict[str, Any] = {"check": check, "authorization": authorization, "event": event}
         made |= {"token": token, "webhook": webhook, "lease": lease}
+        made |= {"delivery": delivery, "trigger": trigger}
         return {name: row.public_id for name, row in (made | sent).items() if row is not None}
 
 

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from django.utils import timezone
 
-from bindings.models import Binding, CodeHost, Ending, Schedule
+from bindings.models import Binding, CodeHost, Ending, Hook, Repository, Schedule
 from bindings.services.keep import figures
 from portal.ground import rls
 from portal.tenants.models import Tenant
@@ -63,6 +63,18 @@ def test_every_number_is_that_of_the_list_behind_it(
             give_up_at=timezone.now(),
         )
     sent(mixed[0].tenant, "waiting", "waiting", "abandoned", "delivered")
+        place = {"tenant_id": mixed[0].tenant_id, "host": mixed[0].host}
+        for n, status in enumerate(("missing", "active", "removed")):
+            repository = Repository.objects.create(
+                instance=mixed[0].instance, remote_id=str(n), path=f"a/{n}", **place
+            )
+            Hook.objects.create(
+                tenant_id=mixed[0].tenant_id,
+                binding=mixed[0],
+                repository=repository,
+                proof="hmac",
+                status=status,
+            )
     with rls.fleet("a test"):
         CodeHost.objects.update(held_since=timezone.now(), weather="down")
     found = tiles(operator)
@@ -82,6 +94,7 @@ def test_every_number_is_that_of_the_list_behind_it(
         "Events on their way": 2,
         "Dead letters": 1,
         "Endpoints off": 1,
+        "Unhealthy webhooks": 1,
         "Mass guards in force": 1,
         "Servers down": 1,
     }
