@@ -62,7 +62,6 @@ def test_every_number_is_that_of_the_list_behind_it(
             next_try_at=timezone.now(),
             give_up_at=timezone.now(),
         )
-    sent(mixed[0].tenant, "waiting", "waiting", "abandoned", "delivered")
         place = {"tenant_id": mixed[0].tenant_id, "host": mixed[0].host}
         for n, status in enumerate(("missing", "active", "removed")):
             repository = Repository.objects.create(
@@ -75,6 +74,7 @@ def test_every_number_is_that_of_the_list_behind_it(
                 proof="hmac",
                 status=status,
             )
+    sent(mixed[0].tenant, "waiting", "waiting", "abandoned", "delivered")
     with rls.fleet("a test"):
         CodeHost.objects.update(held_since=timezone.now(), weather="down")
     found = tiles(operator)
