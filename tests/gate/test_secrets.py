@@ -29,6 +29,7 @@ from bindings.models import Binding, Check, Credential, Hook
 from bindings.services.bind.token import TokenAsk
 from bindings.services.custody import sealed
 from bindings.services.custody.door import host_value
+from bindings.services.tell import relay
 from bindings.vault import Sealed
 from portal.ground import ids, rls
 from portal.tenants.models import Instance
@@ -43,11 +44,12 @@ from tests.gate.test_grants import RIGHTS
 from tests.hosts import Sandbox
 from tests.people import Somebody, bearer
 from tests.portal.rest.calls import body_of, send
+from tests.receiver import Receiver
 
 Superuser = Any
 _NOW = timedelta()
 TOKEN_ENDPOINT = {"github": "/login/oauth/access_token", "gitlab": "/oauth/token"}
-SHOWN_ONCE = re.compile(rb'"secret": ?"mrg_[^"]+"|"token": ?"mrg_[^"]+"')
+SHOWN_ONCE = re.compile(rb'"secret": ?"(mrg|whsec)_[^"]+"|"token": ?"mrg_[^"]+"')
 
 
 class Story:
@@ -235,6 +237,30 @@ class Story:
         self.keep("unknown", send(bearer(secret[:-1] + "0"), "GET", "/api/v1/me"))
         self.call("DELETE", f"tokens/{made['id']}")
 
+    def listened(self, builder: Receiver) -> None:
+        """An endpoint: made twice with one key, tested, refused by its builder, given a second
+        secret, sent once more."""
+        asked = {"name": "builder", "url": builder.url, "events": ["binding.*"]}
+        first = send(self.api, "POST", "/api/v1/endpoints", asked, Idempotency_Key="test-key-2")
+        assert first.status_code == 201, first.content
+        made = body_of(first)
+        self.sinks.plant("endpoint secret", made["secret"])
+        again = send(self.api, "POST", "/api/v1/endpoints", asked, Idempotency_Key="test-key-2")
+        self.keep("endpoint again", again)
+        where = f"endpoints/{made['id']}"
+        fresh = body_of(self.call("POST", f"{where}/secrets", {}))["secret"]
+        self.sinks.plant("second endpoint secret", fresh)
+        for status in (204, 500):
+            builder.answers(status, body=b"no")
+            self.call("POST", f"{where}/tests", {})
+            relay.run(once=True)
+        for path in (where, f"{where}/deliveries", "endpoints", "events?type=endpoint.*"):
+            self.call("GET", path)
+        (sent, *_) = body_of(self.call("GET", f"{where}/deliveries"))["data"]
+        self.call("POST", f"{where}/deliveries/{sent['id']}/replays", {})
+        self.call("PATCH", where, {"enabled": False}, **{"If-Match": "*"})
+        builder.verified(fresh)
+
     def operated(self, provider: str) -> None:
         """An operator enters a host's app, wrong and right, tests and changes it."""
         secret = self.sinks.plant("client secret", sources.APP_SECRET)
@@ -338,6 +364,14 @@ def lines() -> Iterator[StringIO]:
 
 
 @pytest.fixture
+def builder(settings: Any) -> Iterator[Receiver]:
+    settings.MOORING_ENDPOINT_ALLOW_CIDRS = ("127.0.0.0/8",)
+    settings.MOORING_ENDPOINT_ALLOW_HTTP = True
+    with Receiver() as listening:
+        yield listening
+
+
+@pytest.fixture
 def story(sinks: Sinks, sandbox: Sandbox, settings: Any, alice: Somebody, bob: Somebody) -> Story:
     settings.MOORING_SANDBOX_URL = sandbox.url
     settings.MOORING_METRICS_TOKEN = sinks.plant("metrics token", "test-metrics-token-4711")
@@ -356,6 +390,7 @@ def test_no_planted_secret_is_found_anywhere(
     lines: StringIO,
     capfd: pytest.CaptureFixture[str],
     services: Services,
+    builder: Receiver,
 ) -> None:
     sinks = story.sinks
     story.refused_binds(instance)
@@ -369,6 +404,7 @@ def test_no_planted_secret_is_found_anywhere(
     story.consented(instance, "github", "octavia")
     story.consented(second_instance, "gitlab", "build-bot")
     story.token_made()
+    story.listened(builder)
     sinks.look("while bound")
     _commands(sinks)
     _objects(sinks)
@@ -389,6 +425,7 @@ def test_no_planted_secret_is_found_anywhere(
 
     expected = {"pat", "wrong pat", "new pat", "api token", "client secret", "other client secret"}
     expected |= {"master key", "metrics token", "cloud key", "wrong cloud key"}
+    expected |= {"endpoint secret", "second endpoint secret"}
     assert expected <= set(sinks.planted)
     kinds = [name.rpartition(" ")[0] for name in sinks.planted]
     kinds += ["webhook" for name in sinks.planted if name.startswith("webhook secret")]
