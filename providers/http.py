@@ -103,11 +103,13 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """An answer whose body is still coming, in pieces of some 128 KiB or whatever is there."""
+    """An answer whose body is still coming, in pieces of some 128 KiB or whatever is there; `over`
+    tells once all of it is here."""
 
     status: int
     headers: Headers
     pieces: Iterator[bytes] = field(repr=False)
+    over: Callable[[], bool] = field(repr=False)
 
 
 class Door:
@@ -199,7 +201,7 @@ class Door:
                     yield piece
                     alarm.extend(seconds)
 
-            yield Stream(reply.status, reply.headers, pieces())
+            yield Stream(reply.status, reply.headers, pieces(), lambda: reply.flow.over)
 
     def greet(self, url: str, *, rules: Rules, seconds: float = 5.0) -> Greeting:
         """Resolve, judge, dial and shake hands once, send nothing, hang up.
