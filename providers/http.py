@@ -190,9 +190,7 @@ class Door:
         seconds: float = 30.0,
     ) -> Iterator[Stream]:
         """One request whose body is handed on as it comes; a host may pause for `seconds`.
-
-        Leaving early hangs up. Raises what `ask` raises, from the iterator too.
-        """
+        Leaving early hangs up. Raises what `ask` raises, from the iterator too."""
         with self._exchange(method, url, rules, headers, body, seconds) as (reply, alarm):
 
             def pieces() -> Iterator[bytes]:
