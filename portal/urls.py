@@ -11,6 +11,7 @@ from portal.tenants import signin
 signin.guard(admin.site)
 
 urlpatterns = [
+    path("hooks/", include("bindings.inbound.urls")),  # first: the busiest address
     path("healthz", health.alive),
     path("readyz", health.ready),
     path("metrics", health.measured),

@@ -127,6 +127,25 @@ def parse(text: str, *, rules: Rules) -> Address:
     Raises AddressRefused; its reasons are the codes of `tests/providers/corpora`. A refusal
     repeats nothing of the text but a port number: a token may have been pasted into it.
     """
+    return _with_path(*_apart(text, rules))
+
+
+def whole(text: str, *, rules: Rules) -> str:
+    """A typed address of which every part is meant, path and query as they are: a builder's.
+
+    Raises AddressRefused, like `parse`.
+    """
+    origin, path, rest = _apart(text, rules)
+    if "#" in rest:
+        _refuse("query_or_fragment")
+    _segments(path, rest)
+    url = f"{origin}{path or '/'}{rest}"
+    split(url)
+    return url
+
+
+def _apart(text: str, rules: Rules) -> tuple[Origin, str, str]:
+    """Origin, path, and what follows it."""
     text = text.strip(_WHITE)
     if not text:
         _refuse("required")
@@ -138,8 +157,7 @@ def parse(text: str, *, rules: Rules) -> Address:
     if match is None:
         _refuse(_without_scheme(text))
     scheme, authority, path, rest = match.groups()
-    origin = _origin(scheme.lower(), authority, rules)
-    return _with_path(origin, path, rest)
+    return _origin(scheme.lower(), authority, rules), path, rest
 
 
 def locate(address: Address, ask: Callable[[str], bool]) -> Address:
@@ -264,11 +282,7 @@ def _require_public_name(name: str, profile: Profile) -> None:
 
 
 def _with_path(origin: Origin, path: str, rest: str) -> Address:
-    if _CONTROL.search(path + rest):
-        _refuse("invalid_characters")
-    parts = path.strip("/").split("/") if path.strip("/") else []
-    if "//" in path or not all(map(_segment, parts)):
-        _refuse("path_invalid")
+    parts = _segments(path, rest)
     kept, own = _server_part(parts)
     if rest and not parts:
         _refuse("query_or_fragment")
@@ -279,6 +293,16 @@ def _with_path(origin: Origin, path: str, rest: str) -> Address:
         notice="" if own or whole else "ADDR-02",
         trailing=bool(rest) and whole,
     )
+
+
+def _segments(path: str, rest: str) -> list[str]:
+    """The parts of a path, each of which may stand in one."""
+    if _CONTROL.search(path + rest):
+        _refuse("invalid_characters")
+    parts = path.strip("/").split("/") if path.strip("/") else []
+    if "//" in path or not all(map(_segment, parts)):
+        _refuse("path_invalid")
+    return parts
 
 
 def _segment(part: str) -> bool:

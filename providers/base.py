@@ -128,6 +128,11 @@ class Provider(ABC):
     def repositories(self, *, matching: str = "", cursor: str = "") -> Page[Repository]:
         """One page of the repositories this account can read."""
 
+    def repositories_since(self, etag: str, *, cursor: str = "") -> Page[Repository] | None:
+        """The same page without a search, or None where the host says that it is as it was when it
+        came with `etag`. Asked only of hosts whose pages have one."""
+        return self.repositories(cursor=cursor)
+
     @abstractmethod
     def repository(self, path_or_id: str) -> Repository:
         """One repository by its path or by the host's own number."""

@@ -22,6 +22,10 @@ MAX_WAIT = 3600.0
 """Seconds; a longer wait asked for by a host is cut to this (`security.md` 5)."""
 
 
+NOT_GRANTED = "not granted to this token"
+"""The detail of a MissingScope that is about one repository: the token may do this elsewhere."""
+
+
 class ProviderError(Exception):
     """Base of all. `reason`: one stable word. `facts`: values for the sentence shown to people."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 
 from providers.errors import ProviderError
 
@@ -60,6 +60,48 @@ def fan_out(
             yield _take(back, idle)
     finally:
         _end(crew, todo)
+
+
+class Crew(Generic[Question, Reply]):
+    """Threads that answer questions for a caller who looks after other things meanwhile."""
+
+    def __init__(self, ask: Callable[[Question], Reply], *, threads: int) -> None:
+        self._ask, self._most = ask, threads
+        self._todo: SimpleQueue[Question | None] = SimpleQueue()
+        self._back: Coming[Question, Reply] = SimpleQueue()
+        self._threads: list[Thread] = []
+        self.under_way = 0
+
+    @property
+    def free(self) -> int:
+        """How many more questions would be begun at once."""
+        return self._most - self.under_way
+
+    def put(self, question: Question) -> None:
+        self._todo.put(question)
+        self.under_way += 1
+        if len(self._threads) < min(self._most, self.under_way):
+            made = Thread(target=_work, args=(self._todo, self._ask, self._back), name="crew")
+            self._threads.append(made)
+            made.start()
+
+    def answers(self, seconds: float) -> Iterator[tuple[Question, Reply]]:
+        """All that have come; waits for the first at most so long. Bugs raise."""
+        wait = seconds
+        while self.under_way:
+            try:
+                question, answer = self._back.get(timeout=wait) if wait else self._back.get(False)
+            except Empty:
+                return
+            self.under_way -= 1
+            wait = 0.0
+            if isinstance(answer, BaseException):
+                raise answer
+            yield question, answer
+
+    def close(self) -> None:
+        """Drop what has not begun, and wait for what has."""
+        _end(self._threads, self._todo)
 
 
 def _work(

@@ -233,19 +233,18 @@ class GitHub(Provider):
 
     def repositories(self, *, matching: str = "", cursor: str = "") -> Page[Repository]:
         # No search: GitHub's index lags and ends at 1,000. The walk filters page by page.
-        answer = self.line.follow(cursor) if cursor else self._first_repositories()
-        found = map(words.repository, reading.rows(answer, "repositories"))
-        wanted = reading.holds(matching)
-        return Page(
-            tuple(one for one in found if wanted(one.path)),
-            next=reading.next_link(answer),
-            hidden=words.hidden(answer.headers),
-            etag=answer.headers.get("etag", ""),
-        )
+        return words.repositories(self._repositories(cursor), matching)
 
-    def _first_repositories(self) -> Answer:
+    def repositories_since(self, etag: str, *, cursor: str = "") -> Page[Repository] | None:
+        answer = self._repositories(cursor, {"If-None-Match": etag})
+        return None if answer.status == 304 else words.repositories(answer)
+
+    def _repositories(self, cursor: str, headers: Mapping[str, str] | None = None) -> Answer:
+        if cursor:
+            return self.line.follow(cursor, headers=headers)
         return self.line.get(
             "/user/repos",
+            headers=headers,
             visibility="all",
             affiliation="owner,collaborator,organization_member",
             sort="full_name",

@@ -9,6 +9,7 @@ from typing import Any
 from providers import reading
 from providers.answer import Answer, by_gateway, retry_after, wait_asked
 from providers.errors import (
+    NOT_GRANTED,
     BadAnswer,
     MissingScope,
     NotFound,
@@ -22,6 +23,7 @@ from providers.types import (
     Hidden,
     Hook,
     Identity,
+    Page,
     Purpose,
     Push,
     Ref,
@@ -149,6 +151,18 @@ def _access(permissions: object) -> tuple[Access, str, bool | None]:
     return Access.NONE, "", False
 
 
+def repositories(answer: Answer, matching: str = "") -> Page[Repository]:
+    """One page of those whose path holds `matching`."""
+    wanted = reading.holds(matching)
+    found = map(repository, reading.rows(answer, "repositories"))
+    return Page(
+        tuple(one for one in found if wanted(one.path)),
+        next=reading.next_link(answer),
+        hidden=hidden(answer.headers),
+        etag=answer.headers.get("etag", ""),
+    )
+
+
 def hidden(headers: Headers) -> tuple[Hidden, ...]:
     """Organizations that single sign-on keeps out of a list which otherwise looks complete."""
     told = headers.get("x-github-sso", "")
@@ -198,6 +212,7 @@ def hook(raw: reading.Raw) -> Hook:
         url=reading.optional(reading.inner(raw, "config"), "url"),
         active=active,
         health=_health(reading.inner(raw, "last_response")) if active else "disabled",
+        complete=reading.listens(raw, "push") and reading.sends_json(raw),
     )
 
 
@@ -294,7 +309,7 @@ def _short_of(answer: Answer, said: str) -> MissingScope:
         return MissingScope("scope", missing=accepted)
     if "not accessible by" in said:  # fine-grained: alternatives are separated by ";"
         fine = answer.headers.get("x-accepted-github-permissions", "").partition(";")[0].strip()
-        return MissingScope("scope", missing=(fine,) if fine else ())
+        return MissingScope("scope", NOT_GRANTED, missing=(fine,) if fine else ())
     return MissingScope("role")
 
 

@@ -10,10 +10,10 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import inf
-from types import TracebackType
 from typing import Any, Protocol, Self
 from urllib.parse import quote, urlencode
 
+from providers import judge
 from providers.address import Origin, require_port, split
 from providers.answer import Answer, failure_of, settle
 from providers.dial import Greeting, Network, Reply, Trust, Wire
@@ -167,15 +167,15 @@ class Door:
         """
         with self._exchange(method, url, rules, headers, body, seconds) as (reply, _):
             if reply.headers.get("content-encoding", "identity").lower() != "identity":
-                raise BadAnswer("encoded")
+                raise BadAnswer("encoded", status=str(reply.status))
             announced = reply.headers.get("content-length", "0")
             held = bytearray()
             if method != "HEAD" and int(announced) > cap:
-                raise BadAnswer("too_big")
+                raise BadAnswer("too_big", status=str(reply.status))
             for piece in reply.pieces():
                 held += piece
                 if len(held) > cap:
-                    raise BadAnswer("too_big")
+                    raise BadAnswer("too_big", status=str(reply.status))
             return Answer(reply.status, reply.headers, bytes(held))
 
     @contextlib.contextmanager
@@ -211,6 +211,11 @@ class Door:
         with self._watch(seconds) as alarm, contextlib.closing(pool.fresh()) as wire:
             return wire.dial(alarm)
 
+    def judge(self, url: str, *, rules: Rules, seconds: float = 5.0) -> None:
+        """Resolve and judge, dial nobody. Raises AddressRefused and Unreachable("dns")."""
+        origin, _ = split(url)
+        judge.resolve(self._network, origin.host, origin.port, rules, seconds)
+
     def close(self) -> None:
         """Hang up everywhere and end the watchdog; for the end of a process, and for tests."""
         self._watchdog.close()
@@ -220,12 +225,7 @@ class Door:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @contextlib.contextmanager
@@ -326,20 +326,19 @@ class Line:
         asked = {name: value for name, value in query.items() if value}
         mark = "&" if "?" in path else "?"
         target = path + (mark + urlencode(asked, quote_via=quote) if asked else "")
-        answer = self.bare("GET", target, headers=headers, seconds=seconds)
-        conditional = any(name.lower() == "if-none-match" for name in headers or ())
-        return answer if conditional and answer.status == 304 else self._settled(answer)
+        return self._settled(self.bare("GET", target, headers=headers, seconds=seconds), headers)
 
-    def follow(self, url: str) -> Answer:
-        """A "next" link of this API. Raises BadAnswer("foreign_link") for any other address."""
+    def follow(self, url: str, *, headers: Mapping[str, str] | None = None) -> Answer:
+        """A "next" link of this API, as `get`. Raises BadAnswer("foreign_link") for any other."""
         try:
             origin, target = split(f"{self._origin}{url}" if url.startswith("/") else _lower(url))
         except AddressRefused:
             raise BadAnswer("foreign_link") from None
-        below = target.startswith(self._base + "/") and not _CLIMBS.search(target)
-        if origin != self._origin or not below:
+        inside = target.startswith(self._base + "/") and not _CLIMBS.search(target)
+        if origin != self._origin or not inside:
             raise BadAnswer("foreign_link")
-        return self._settled(self.bare("GET", target.removeprefix(self._base)))
+        below = target.removeprefix(self._base)
+        return self._settled(self.bare("GET", below, headers=headers), headers)
 
     def post(self, path: str, data: Data | None = None, *, seconds: float = 15.0) -> Answer:
         return self._settled(self.bare("POST", path, data, seconds=seconds))
@@ -377,8 +376,9 @@ class Line:
             method, url, rules=self._rules, headers=sent, body=body, seconds=seconds
         )
 
-    def _settled(self, answer: Answer) -> Answer:
-        if 200 <= answer.status < 300:
+    def _settled(self, answer: Answer, asked: Mapping[str, str] | None = None) -> Answer:
+        conditional = any(name.lower() == "if-none-match" for name in asked or ())
+        if 200 <= answer.status < 300 or (conditional and answer.status == 304):
             return answer
         raise self._clean(self._explain(answer) or failure_of(answer))
 

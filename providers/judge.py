@@ -45,6 +45,9 @@ UNICAST6 = ip_network("2000::/3")
 OPENABLE = _nets("10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 100.64.0.0/10 fc00::/7")
 """The only ranges an operator can open."""
 
+LOOPBACK = _nets("127.0.0.0/8 ::1/128")
+"""What may be opened in addition for a builder, outside production."""
+
 # Metadata and platform services of the clouds: closed even inside an opened range.
 METADATA = _nets(
     "100.100.100.200/32 100.96.0.96/32 168.63.129.16/32 fd00:ec2::/32 fd20:ce::254/128 "
@@ -92,11 +95,11 @@ def resolve(network: Resolver, host: str, port: int, rules: Rules, seconds: floa
 
 
 def _permitted(ip: Ip, rules: Rules, host: str, port: int) -> bool:
-    if ip.is_loopback and rules.sandbox is not None:
-        return rules.sandbox == (host, port)
+    if ip.is_loopback:
+        return rules.sandbox == (host, port) or _opened(ip, rules.loopback, LOOPBACK)
     if _within(ip, METADATA):
         return False
-    return public(ip) or _opened(ip, rules.private)
+    return public(ip) or _opened(ip, rules.private, OPENABLE)
 
 
 def public(ip: Ip) -> bool:
@@ -104,17 +107,13 @@ def public(ip: Ip) -> bool:
     return not _within(ip, DENIED) and (isinstance(ip, IPv4Address) or ip in UNICAST6)
 
 
-def _opened(ip: Ip, ranges: tuple[str, ...]) -> bool:
-    if not ranges or not _within(ip, OPENABLE):
+def _opened(ip: Ip, ranges: tuple[str, ...], openable: tuple[Net, ...]) -> bool:
+    """Whether it lies in one of `ranges` that itself lies in one that can be opened: 0.0.0.0/0
+    opens nothing."""
+    if not ranges or not _within(ip, openable):
         return False
-    return _within(
-        ip, tuple(filter(_openable, (ip_network(text, strict=False) for text in ranges)))
-    )
-
-
-def _openable(net: Net) -> bool:
-    """Whether a whole range lies inside one that can be opened: 0.0.0.0/0 opens nothing."""
-    return any(_inside(net, outer) for outer in OPENABLE)
+    nets = (ip_network(text, strict=False) for text in ranges)
+    return _within(ip, tuple(net for net in nets if any(_inside(net, one) for one in openable)))
 
 
 def _inside(net: Net, outer: Net) -> bool:

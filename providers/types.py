@@ -143,13 +143,15 @@ class Host:
 @dataclass(frozen=True, slots=True)
 class Rules:
     """How the door may reach one host. `sandbox` is the one loopback (host, port) that may be
-    dialled, and is only ever set outside production; `private` holds ranges an operator opened."""
+    dialled, and `loopback` ranges of builders on the same machine: both are only ever set outside
+    production. `private` holds ranges an operator opened."""
 
     profile: Profile = Profile.EXTENDED
     private: tuple[str, ...] = ()
     ca_bundle: str = ""  # PEM; "" is the system's trust
     proxy: str = ""
     sandbox: tuple[str, int] | None = None
+    loopback: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +289,7 @@ class Hook:
     health: str = "unknown"  # ok, failing, disabled, unknown
     signed: bool = False  # the host proves id, time and body (GitLab signing token)
     disabled_until: datetime | None = None
+    complete: bool = True  # it is sent every push and tag, in the form we read
 
 
 @dataclass(frozen=True, slots=True)

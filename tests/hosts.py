@@ -46,12 +46,13 @@ def ask(
     url: str,
     *,
     json_body: Any = None,
+    raw: bytes | None = None,
     form: dict[str, str] | None = None,
     headers: dict[str, str] | None = None,
     cookies: http.cookiejar.CookieJar | None = None,
 ) -> Reply:
     """One request; any status is a reply, redirects are not followed."""
-    data, sent = None, {"User-Agent": "mooring-tests", **(headers or {})}
+    data, sent = raw, {"User-Agent": "mooring-tests", **(headers or {})}
     if json_body is not None:
         data, sent["Content-Type"] = json.dumps(json_body).encode(), "application/json"
     elif form is not None:

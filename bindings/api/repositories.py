@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal, TypedDict
 from urllib.parse import unquote
@@ -12,7 +13,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from bindings.api.endpoint import BindingEndpoint, Call
 from bindings.models import Binding
-from bindings.services.browse import refs
+from bindings.services.browse import builds, refs
 from bindings.services.browse import repositories as browse
 from bindings.services.browse.cache import Kept
 from bindings.services.browse.repositories import Listed, Listing
@@ -105,7 +106,8 @@ class Repositories(BindingEndpoint):
         meta=ListAge,
         reaches_provider=True,
         sparing="fresh",
-        about="By path, at most ten minutes old. `fresh=true` asks the platform.",
+        about="By path, at most ten minutes old. `fresh=true` asks the platform; so does a search"
+        " that the list cannot answer.",
         query=(
             parameters.text("q", "Anywhere in path or name, without case.", many=False),
             parameters.choice("visibility", "How visible.", ["private", "internal", "public"]),
@@ -119,17 +121,21 @@ class Repositories(BindingEndpoint):
     )
     def get(self, call: Call, found: Binding) -> Answer:
         usable(found)
-        listing = browse.repositories(binding=found, fresh=call.query["fresh"])
+        q, fresh = call.query["q"] or "", call.query["fresh"]
+        if q:
+            listing = browse.lookup(binding=found, q=q, fresh=fresh)
+        else:
+            listing = browse.repositories(binding=found, fresh=fresh)
         chosen = browse.select(
             listing.rows,
-            q=call.query["q"] or "",
+            q="" if listing.searched else q,
             archived=call.query["archived"],
             hooks=call.query["hooks"] or None,
         )
         wanted = call.query["visibility"]
         rows = [row for row in chosen if not wanted or row.visibility in wanted]
         page = pagination.page_of(rows, lambda row: [row.path.lower(), row.id], call.paging)
-        return listed([_shape(row) for row in page.rows], page, meta=_age(listing))
+        return listed(_shapes(found, page.rows), page, meta=_age(listing))
 
 
 class OfRepository(BindingEndpoint):
@@ -154,7 +160,8 @@ class OneRepository(OfRepository):
         codes=("404 *-REPO-02", *_OWN),
     )
     def get(self, call: Call, found: Binding) -> Answer:
-        return one(_shape(browse.repository(binding=found, key=call.path["repository"])))
+        row = browse.repository(binding=found, key=call.path["repository"])
+        return one(_shapes(found, [row])[0])
 
 
 class Branches(OfRepository):
@@ -244,7 +251,12 @@ def _raw_rest(request: WSGIRequest) -> list[str]:
     return rest.split("/") if found else []
 
 
-def _shape(row: Listed) -> Repository:
+def _shapes(binding: Binding, rows: Sequence[Listed]) -> list[Repository]:
+    known = builds.of(binding, [row.id for row in rows])
+    return [_shape(row, known.get(row.id, builds.NONE)) for row in rows]
+
+
+def _shape(row: Listed, starts: builds.Builds) -> Repository:
     return {
         "id": row.id,
         "external_id": row.external_id,
@@ -261,8 +273,8 @@ def _shape(row: Listed) -> Repository:
         "can": {"clone": row.clone, "hooks": row.hooks},
         "trigger_mode": row.trigger_mode,  # type: ignore[typeddict-item]  # automatic or manual
         "trigger_mode_reason": row.trigger_mode_reason,
-        "webhook": None,
-        "triggers": 0,
+        "webhook": starts.hook.public_id if starts.hook else None,
+        "triggers": starts.triggers,
         "pushed_at": row.pushed_at,
     }
 

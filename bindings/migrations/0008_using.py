@@ -52,6 +52,8 @@ class Migration(migrations.Migration):
                 ('id', models.UUIDField(default=portal.ground.ids.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('lane', models.CharField(blank=True, max_length=500)),
+                ('seq', models.BigIntegerField()),
+                ('body', models.TextField()),
                 ('state', models.CharField(choices=[('waiting', 'Waiting'), ('delivered', 'Delivered'), ('abandoned', 'Abandoned')], default='waiting', max_length=10)),
                 ('tries', models.PositiveSmallIntegerField(default=0)),
                 ('attempts', models.JSONField(default=list)),
@@ -195,6 +197,14 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='dispatch',
+            index=models.Index(condition=models.Q(('state', 'waiting'), ('tries', 0)), fields=['endpoint', 'lane', 'seq'], name='dispatch_lane'),
+        ),
+        migrations.AddIndex(
+            model_name='dispatch',
+            index=models.Index(condition=models.Q(('state', 'abandoned')), fields=['created_at'], name='dispatch_dead'),
+        ),
+        migrations.AddIndex(
+            model_name='dispatch',
             index=models.Index(fields=['endpoint', '-created_at'], name='dispatch_of_endpoint'),
         ),
         migrations.AddIndex(
@@ -244,6 +254,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='delivery',
             index=models.Index(condition=models.Q(('next_at__isnull', False)), fields=['next_at'], name='delivery_due'),
+        ),
+        migrations.AddIndex(
+            model_name='delivery',
+            index=models.Index(condition=models.Q(('next_at__isnull', False)), fields=['hook', 'received_at'], name='delivery_in_turn'),
         ),
         migrations.AddIndex(
             model_name='delivery',

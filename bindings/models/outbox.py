@@ -57,7 +57,9 @@ class DispatchState(models.TextChoices):
 
 class Dispatch(TenantModel):
     """One event on its way to one endpoint; written in the transaction of the event. `lane` holds
-    what must stay in order (a repository's ref). `next_at` is also the lease of whoever sends."""
+    what must stay in order (a repository's ref), `seq` that order, the event's own. `body` is what
+    is sent, the same bytes at every attempt. `next_at` is also the lease of whoever sends. After
+    `tries` failures it is given up."""
 
     PREFIX = "odl"
 
@@ -66,6 +68,8 @@ class Dispatch(TenantModel):
         Endpoint, models.CASCADE, db_constraint=False, related_name="dispatches"
     )
     lane = models.CharField(max_length=500, blank=True)
+    seq = models.BigIntegerField()
+    body = models.TextField()
     state = models.CharField(
         max_length=10, choices=DispatchState.choices, default=DispatchState.WAITING.value
     )
@@ -87,6 +91,14 @@ class Dispatch(TenantModel):
                 fields=["endpoint", "next_at"],
                 condition=Q(state="waiting"),
                 name="dispatch_due",
+            ),
+            models.Index(
+                fields=["endpoint", "lane", "seq"],
+                condition=Q(state="waiting", tries=0),
+                name="dispatch_lane",
+            ),
+            models.Index(
+                fields=["created_at"], condition=Q(state="abandoned"), name="dispatch_dead"
             ),
             models.Index(fields=["endpoint", "-created_at"], name="dispatch_of_endpoint"),
             models.Index(fields=["created_at"], name="dispatch_age"),

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.http import HttpRequest, QueryDict
 from django.utils.translation import gettext_lazy as _
 
-from bindings.services.browse import guides
+from bindings.services.browse import guides, places
 from bindings.services.browse.specs import Spec
 from portal.ground import logs, refusals
 from portal.tenants.models.tenants import NAME
@@ -70,6 +70,18 @@ class InstanceForm(forms.Form):
         field = self.fields["region"]
         assert isinstance(field, forms.ChoiceField)  # noqa: S101 - declared so five lines above
         field.choices = [(region, region) for region in settings.MOORING_REGIONS]
+
+
+class LinkForm(forms.Form):
+    """What names a repository: a link, an SSH address or a path."""
+
+    link = forms.CharField(
+        label=_("Link to the repository"),
+        max_length=places.LONGEST,
+        help_text=_("As in the address bar of your browser, or as you would clone it."),
+        widget=forms.TextInput(attrs=_NO_HELP),
+        error_messages={"required": _("Fill in this field.")},
+    )
 
 
 _REPLACED = _("%(platform)s replaces the token. A copy you keep elsewhere stops working.")

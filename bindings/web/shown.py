@@ -198,6 +198,11 @@ def drill(binding: Binding) -> dict[str, Any] | None:
     return {"scenario": SCENARIOS[Scenario(binding.drill)], "until": until}
 
 
+def usable(binding: Binding) -> bool:
+    """Can its credential be used now? A fire drill stops nothing."""
+    return bool(binding.drill) or state.Status(binding.status) in state.USABLE
+
+
 def may_unbind(actor: Actor, binding: Binding) -> bool:
     """Admins, and whoever bound it; nobody in the tenant for a platform binding."""
     if binding.kind == Kind.PLATFORM:

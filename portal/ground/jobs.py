@@ -28,6 +28,9 @@ class Job(StrEnum):
     CHECK = "check"  # one check that was begun: its tenant and its id
     SWEEP = "sweep"  # every binding that is due
     RENEW = "renew"  # tokens that end or idle, and renewals whose outcome nobody knows
+    WORK = "work_deliveries"  # what webhooks have brought
+    RELAY = "relay"  # what the outbox has for endpoints
+    TAKE_UP = "take_up"  # triggers that wait for a binding: all, or a tenant's and its binding's
     LADDER = "ladder"  # the steps 30, 14, 7, 3, 1, 0 days before an end
     TELL = "tell"  # what happened, to the people it concerns
     MAIL = "mail"  # the mails that are due
@@ -50,6 +53,9 @@ QUEUES = {
     Job.CHECK: "now",
     Job.SWEEP: "sweep",
     Job.RENEW: "upkeep",
+    Job.WORK: "now",
+    Job.RELAY: "relay",
+    Job.TAKE_UP: "upkeep",
     Job.LADDER: "upkeep",
     Job.TELL: "upkeep",
     Job.MAIL: "upkeep",
@@ -59,7 +65,7 @@ QUEUES = {
     Job.RECONCILE: "upkeep",
     Job.TELL_HEADS: "upkeep",
 }
-"""The queue of each job. `relay` has no job yet but its worker may already listen."""
+"""The queue of each job."""
 
 
 def start(job: Job, *ids: UUID | str) -> None:
@@ -69,6 +75,11 @@ def start(job: Job, *ids: UUID | str) -> None:
     """
     arguments = [str(given) for given in ids]
     rls.after(lambda: _send(job, arguments))
+
+
+def start_now(job: Job) -> None:
+    """The same for whoever has no transaction, nor a connection to ask about one."""
+    _send(job, [])
 
 
 def ending() -> bool:

@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from bindings.models import CodeHost
+from bindings.models import Binding, CodeHost
 from bindings.services.custody import sealed
 from portal.ground import rls
+from portal.tenants.models import Instance
 from providers.catalogue import REGISTRY
 from providers.types import Method
+from tests.bindings import fleet
 from tests.bindings.clouds import Cloud
 from tests.bindings.fleet import QUICK
+from tests.bindings.sources import live, stored
 from tests.hosts import Sandbox
 
 ACCOUNTS: Mapping[str, str] = {
@@ -49,6 +52,18 @@ class Seven:
     def token(self, provider: str) -> str:
         """A token with all that is wanted."""
         return self.sandbox.token(provider, ACCOUNTS[provider])
+
+    def bound(self, instance: Instance, provider: str) -> Binding:
+        """A live binding of the account, without climbing the ladder where that can be helped; at
+        an instance of its own, but CodeArts, which every instance gets."""
+        if provider == "codearts":
+            self.cloud.connect(instance.tenant)
+            return stored(next(one for one in live(instance) if one.provider == provider))
+        kind = "oauth" if provider in BY_CONSENT else "token"
+        facts = {"kind": kind, "account_login": ACCOUNTS[provider], "mode": "manual"}
+        token, host = self.token(provider), self.hosts[provider]
+        (row,) = fleet.many(instance.tenant, host, 1, token=token, **facts)
+        return stored(row)
 
     def another_token(self, provider: str) -> str:
         """A second token of the same account."""

@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from bindings.models import Binding
 from portal.tenants.models import Instance
 from tests.bindings import sources
 from tests.bindings.sources import GitHub, GitLab
+from tests.database import Cleaner
+from tests.embedded import Services
 from tests.hosts import Sandbox
 from tests.people import Somebody
 
@@ -67,3 +70,22 @@ def github(near: Sandbox, db: None) -> GitHub:
 def binding(gitlab: GitLab, alice: Somebody, instance: Instance) -> Binding:
     """alice's live binding of build-bot, with the token that has api."""
     return gitlab.bind(alice.actor, instance)
+
+
+@pytest.fixture
+def restart(
+    services: Services, django_db_setup: Cleaner, pytestconfig: pytest.Config
+) -> Iterator[Callable[[], None]]:
+    """Restarts PostgreSQL; what tests clean up with is connected anew."""
+
+    def again() -> None:
+        services.postgres.close()
+        services.postgres.open()
+        django_db_setup.session.close()
+        session = services.postgres.connect()
+        pytestconfig.add_cleanup(session.close)
+        session.execute("SET session_replication_role = replica")
+        django_db_setup.session = session
+
+    yield again
+    connection.close()

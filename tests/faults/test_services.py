@@ -27,7 +27,6 @@ from portal.tenants.models import Tenant
 from tests import outages
 from tests.bindings.fleet import due, until
 from tests.bindings.sources import GitLab
-from tests.database import Cleaner
 from tests.embedded import Services
 from tests.faults.conftest import Figure
 from tests.hosts import ROOT
@@ -85,25 +84,6 @@ def test_redis_is_stopped_in_a_sweep(
     found = {"condemned": played.condemned(), "unchecked": unchecked(played)}
     figure(bindings=COUNT, asked_in_the_first=first, ticks=ticks, **found)
     assert found == {"condemned": 0, "unchecked": 0}
-
-
-@pytest.fixture
-def restart(
-    services: Services, django_db_setup: Cleaner, pytestconfig: pytest.Config
-) -> Iterator[Callable[[], None]]:
-    """Restarts PostgreSQL; what tests clean up with is connected anew."""
-
-    def again() -> None:
-        services.postgres.close()
-        services.postgres.open()
-        django_db_setup.session.close()
-        session = services.postgres.connect()
-        pytestconfig.add_cleanup(session.close)
-        session.execute("SET session_replication_role = replica")
-        django_db_setup.session = session
-
-    yield again
-    connection.close()
 
 
 def test_postgresql_is_restarted_between_claim_and_write(

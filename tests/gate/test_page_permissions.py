@@ -18,6 +18,7 @@ NOT_THIS_METHOD = "405 405 405 405 405 405 405"
 NOTHING_THERE = "404 404 404 404 404 404 404"
 LEADS_ON = "302 302 302 302 302 302 302"
 MEMBERS = "200 200 200 404 302 302 302"
+BUILDERS = "200 200 403 404 302 302 302"
 ADMINS = "200 403 403 404 302 302 302"
 MISFILLED = "422 403 403 404 302 302 302"
 NOT_HERE = "405 405 405 404 302 302 302"
@@ -45,6 +46,10 @@ PAGES = {
     "i/<str:code>/form/": (NOTHING_THERE, NOTHING_THERE),
     "i/<str:code>/form/test/": (NOT_THIS_METHOD, NOTHING_THERE),
     "i/<str:code>/form/address/": (NOT_THIS_METHOD, NOTHING_THERE),
+    # Whoever was sent here says what for; nobody does here, and nobody has a code.
+    "terminal/": ("404 404 404 404 302 302 302", NOT_THIS_METHOD),
+    "terminal/token": (NOT_THIS_METHOD, NOTHING_THERE),
+    f"{T}terminal/": ("404 404 404 404 302 302 302", "404 404 404 404 302 302 302"),
     T: ("302 302 302 404 302 302 302", "302 302 302 404 302 302 302"),
     f"{T}tokens/": (MEMBERS, NOT_HERE),
     f"{T}tokens/new/": (MEMBERS, MEMBERS),
@@ -69,6 +74,12 @@ PAGES = {
     f"{S}handoff/": (ADMINS, "409 403 403 404 302 302 302"),  # something is bound there
     B: (MEMBERS, NOT_HERE),
     f"{B}activity/": (MEMBERS, NOT_HERE),
+    f"{B}repositories/": (BUILDERS, NOT_HERE),
+    # Paused, so that no code host is asked.
+    f"{B}repositories/refresh/": ("302 302 403 404 302 302 302", "302 302 403 404 302 302 302"),
+    f"{B}repositories/automatic/": (NOT_HERE, "302 302 403 404 302 302 302"),
+    f"{B}repositories/<path:repository>/": ("409 409 403 404 302 302 302", NOT_HERE),
+    f"{B}missing/": (BUILDERS, "422 422 403 404 302 302 302"),
     f"{B}check/": (NOT_HERE, "302 302 403 404 302 302 302"),
     f"{B}later/": (NOT_HERE, "302 302 302 404 302 302 302"),
     f"{B}replace/": (ADMINS, MISFILLED),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -44,59 +45,101 @@ class Process:
             time.sleep(0.1)
 
     def end(self) -> None:
+        """As an operator would: it may finish what it is doing."""
         self._child.terminate()
         self._child.wait(PATIENCE)
         self._file.close()
+
+    def kill(self) -> None:
+        """As a power cut would, with every process it has started."""
+        for pid in [*children(self._child.pid), self._child.pid]:
+            os.kill(pid, signal.SIGKILL)
+        self._child.wait(PATIENCE)
+        self._file.close()
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
 
     def _said(self) -> str:
         return self.log.read_text(errors="replace")
 
 
+class Portal:
+    """Web, worker and clock on the test's own database, each of which may fall and come back."""
+
+    def __init__(self, sandbox: str, at: Path) -> None:
+        port = free_port()
+        self.site, self._at = f"http://127.0.0.1:{port}", at
+        self.running: dict[str, Process] = {}
+        self._started = 0
+        self._environment = {
+            "MOORING_BIND": f"127.0.0.1:{port}",
+            "MOORING_URL": self.site,
+            "MOORING_SANDBOX_URL": sandbox,
+            "MOORING_EGRESS_RANGES": "198.51.100.16/28",
+            # The builder of a test is on this machine.
+            "MOORING_ENDPOINT_ALLOW_CIDRS": "127.0.0.0/8",
+            "MOORING_ENDPOINT_ALLOW_HTTP": "1",
+            "DJANGO_SETTINGS_MODULE": "portal.settings",
+        }
+
+    def web(self, *, workers: int = 1) -> None:
+        config = ["--config", "python:portal.gunicorn", "--workers", str(workers)]
+        self._start("web", ["gunicorn", *config, "portal.wsgi:application"])
+        self.running["web"].wait_for(f"{self.site}/healthz")
+
+    def worker(self, queues: str, *, threads: int = 2) -> None:
+        queue = ["--queues", queues, "--pool", "threads", "--concurrency", str(threads)]
+        quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+        command = ["celery", "--app", "portal", "worker", *queue, *quiet, "--loglevel", "INFO"]
+        self._start("worker", command)
+        self.running["worker"].wait_for(" ready.")
+
+    def beat(self) -> None:
+        self._start("beat", ["celery", "--app", "portal", "--quiet", "beat"])
+
+    def kill(self, name: str) -> None:
+        self.running.pop(name).kill()
+
+    def end(self) -> None:
+        for process in self.running.values():
+            process.end()
+        self.running.clear()
+
+    def _start(self, name: str, command: list[str]) -> None:
+        self._started += 1  # every life has a log of its own
+        log = f"{name}-{self._started}"
+        self.running[name] = Process(log, command, self._environment, self._at)
+
+
 @contextmanager
 def portal(sandbox: str, at: Path) -> Iterator[str]:
-    """Web and worker on the test's own database; the address of the site."""
-    queue = ["--queues", "now", "--pool", "threads", "--concurrency", "2"]
-    quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "INFO"]
-    with web(sandbox, at) as site:
-        worker = Process(
-            "worker",
-            ["celery", "--app", "portal", "worker", *queue, *quiet],
-            _environment(site, sandbox),
-            at,
-        )
-        try:
-            worker.wait_for(" ready.")
-            yield site
-        finally:
-            worker.end()
+    """Web and a worker for what people wait for; the address of the site."""
+    running = Portal(sandbox, at)
+    try:
+        running.web()
+        running.worker("now,relay")
+        yield running.site
+    finally:
+        running.end()
 
 
 @contextmanager
 def web(sandbox: str, at: Path) -> Iterator[str]:
     """Web alone; the address of the site."""
-    site = f"http://127.0.0.1:{free_port()}"
-    config = ["--config", "python:portal.gunicorn", "--workers", "1"]
-    process = Process(
-        "web",
-        ["gunicorn", *config, "portal.wsgi:application"],
-        _environment(site, sandbox),
-        at,
-    )
+    running = Portal(sandbox, at)
     try:
-        process.wait_for(f"{site}/healthz")
-        yield site
+        running.web()
+        yield running.site
     finally:
-        process.end()
+        running.end()
 
 
-def _environment(site: str, sandbox: str) -> dict[str, str]:
-    return {
-        "MOORING_BIND": site.removeprefix("http://"),
-        "MOORING_URL": site,
-        "MOORING_SANDBOX_URL": sandbox,
-        "MOORING_EGRESS_RANGES": "198.51.100.16/28",
-        "DJANGO_SETTINGS_MODULE": "portal.settings",
-    }
+def children(pid: int) -> list[int]:
+    """The processes this one has started."""
+    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(child) for child in listed.split()]
 
 
 def answers(url: str) -> bool:

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from bindings.models import Binding
-from bindings.services.browse import usage
+from bindings.services.browse import usage, walk
 from bindings.services.browse.cache import Kept, ask
-from bindings.services.browse.repositories import PAGES, refusal, remote_of
+from bindings.services.browse.repositories import refusal, remote_of
 from bindings.services.custody.use import use
 from providers.base import Provider
-from providers.errors import BadAnswer, ProviderError
-from providers.types import Ref
+from providers.errors import ProviderError
+from providers.types import Ref as Ref  # faces show it, and may not import providers
 
 
-def branches(*, binding: Binding, repository: str, q: str = "") -> tuple[list[Ref], Kept]:
+def branches(
+    *, binding: Binding, repository: str, q: str = "", fresh: bool = False
+) -> tuple[list[Ref], Kept]:
     """All branches whose name holds `q`: the default one first, then by name. Raises Refusal."""
-    rows, kept = _listed(binding, repository, "branches", q)
+    rows, kept = _listed(binding, repository, "branches", q, fresh)
     return sorted(rows, key=lambda ref: (not ref.default, ref.name)), kept
 
 
-def tags(*, binding: Binding, repository: str, q: str = "") -> tuple[list[Ref], Kept]:
+def tags(
+    *, binding: Binding, repository: str, q: str = "", fresh: bool = False
+) -> tuple[list[Ref], Kept]:
     """All tags whose name holds `q`, by name descending. Raises Refusal."""
-    rows, kept = _listed(binding, repository, "tags", q)
+    rows, kept = _listed(binding, repository, "tags", q, fresh)
     return sorted(rows, key=lambda ref: ref.name, reverse=True), kept
 
 
@@ -42,31 +45,18 @@ def resolve(*, binding: Binding, repository: str, ref: str) -> Ref:
     return found
 
 
-def _listed(binding: Binding, repository: str, what: str, q: str) -> tuple[list[Ref], Kept]:
+def _listed(
+    binding: Binding, repository: str, what: str, q: str, fresh: bool
+) -> tuple[list[Ref], Kept]:
     remote, path = remote_of(binding=binding, key=repository)
 
-    def fetch(provider: Provider) -> list[dict[str, Any]]:
-        return _all(provider, remote, what)
+    def fetch(provider: Provider, _before: Any) -> list[dict[str, Any]]:
+        list_page = provider.branches if what == "branches" else provider.tags
+        return walk.refs(list_page, remote)
 
     try:
-        kept = ask(binding, f"{what}:{remote}", fetch)
+        kept = ask(binding, f"{what}:{remote}", fetch, fresh=fresh)
     except ProviderError as error:
         raise refusal(error, binding, path=path) from None
     wanted = q.lower()
     return [Ref(**raw) for raw in kept.value if wanted in raw["name"].lower()], kept
-
-
-def _all(provider: Provider, remote: str, what: str) -> list[dict[str, Any]]:
-    list_page = provider.branches if what == "branches" else provider.tags
-    rows: list[dict[str, Any]] = []
-    cursor, seen = "", {""}
-    for _ in range(PAGES):
-        page = list_page(remote, cursor=cursor)
-        rows += [asdict(ref) for ref in page.items]
-        cursor = page.next
-        if not cursor:
-            return rows
-        if cursor in seen:
-            break
-        seen.add(cursor)
-    raise BadAnswer("truncated")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,16 +15,17 @@ from bindings import problems
 from bindings.models import Binding, CodeHost, Repository
 from bindings.models.bindings import Mode
 from bindings.models.repositories import repository_key
-from bindings.services.browse.cache import Kept, ask
+from bindings.services.browse import places, walk
+from bindings.services.browse.cache import Kept, ask, known
 from portal.ground import ids, rls
 from portal.ground.refusals import Refusal
 from providers import types
 from providers.base import Provider
 from providers.catalogue import REGISTRY
-from providers.errors import BadAnswer, ProviderError
+from providers.errors import NotFound, ProviderError
 from providers.types import Access, Profile
 
-PAGES = 200  # per listing (security.md 6)
+_ALL = "repositories"
 _VISIBLE = frozenset({"private", "internal", "public"})
 
 
@@ -61,6 +62,11 @@ class Listing:
     stale: bool
     hidden: tuple[Mapping[str, str], ...] = ()
     left_out: int = 0
+    searched: bool = False  # by the host itself: only what it found
+
+    @property
+    def fresh(self) -> bool:
+        return Kept(None, self.fetched_at).fresh
 
 
 def repositories(*, binding: Binding, fresh: bool = False) -> Listing:
@@ -68,36 +74,76 @@ def repositories(*, binding: Binding, fresh: bool = False) -> Listing:
 
     Raises Refusal with the code of what the host did, when there is no last good list.
     """
-    kept = _asked(binding, "repositories", _all, fresh=fresh)
-    rows = [_value(raw) for raw in kept.value["rows"]]
-    if kept.source == "platform":
-        _remember(binding, rows)
-    offered = [row for row in rows if _offered(binding.host, row)]
-    listed = sorted((_listed(binding, row) for row in offered), key=lambda row: row.path.lower())
-    return Listing(
-        rows=tuple(listed),
-        fetched_at=kept.fetched_at,
-        source=kept.source,
-        stale=kept.stale,
-        hidden=tuple(kept.value["hidden"]),
-        left_out=len(rows) - len(offered),
-    )
+    try:
+        return _listing(binding, ask(binding, _ALL, walk.repositories, fresh=fresh))
+    except ProviderError as error:
+        raise refusal(error, binding) from None
+
+
+def last(*, binding: Binding, searched: str = "") -> Listing | None:
+    """The last good list, or what the host's own search for `searched` gave the last time; nobody
+    is asked. None when nothing is kept."""
+    kept = known(binding, _search(searched) if searched else _ALL)
+    return None if kept is None else _listing(binding, kept, searched=bool(searched))
+
+
+def search(*, binding: Binding, q: str, fresh: bool = False) -> Listing:
+    """What the host itself finds: by its own search where it has one, and whatever a typed path or
+    a pasted link names. Raises Refusal as `repositories`."""
+
+    def fetch(provider: Provider, _before: Any) -> list[walk.Row]:
+        return [*walk.matching(provider, q), *_named(provider, binding.host, q)]
+
+    try:
+        return _listing(binding, ask(binding, _search(q), fetch, fresh=fresh), searched=True)
+    except ProviderError as error:
+        raise refusal(error, binding) from None
+
+
+def lookup(*, binding: Binding, q: str, fresh: bool = False) -> Listing:
+    """A list that holds what matches `q`: the account's own; where that has nothing, or is too long
+    to be read, what the host itself finds. Raises Refusal as `repositories`."""
+    try:
+        whole = _listing(binding, ask(binding, _ALL, walk.repositories, fresh=fresh))
+    except ProviderError as error:
+        if error.reason != "truncated":
+            raise refusal(error, binding) from None
+        return search(binding=binding, q=q)
+    if any(select(whole.rows, q=q, archived="all")):
+        return whole
+    try:
+        return search(binding=binding, q=q)
+    except Refusal:
+        return replace(whole, stale=True)
 
 
 def repository(*, binding: Binding, key: str, fresh: bool = False) -> Listed:
     """One repository by its `rep_` id or its path. Raises Refusal *-REPO-02 and the host's."""
     remote = _remote_id(binding, key)
-    kept = _asked(
-        binding,
-        f"repository:{remote}",
-        lambda provider: _plain(provider.repository(remote)),
-        fresh=fresh,
-        path=key,
-    )
+
+    def fetch(provider: Provider, _before: Any) -> walk.Row:
+        return walk.plain(provider.repository(remote))
+
+    try:
+        kept = ask(binding, f"repository:{remote}", fetch, fresh=fresh)
+    except ProviderError as error:
+        raise refusal(error, binding, path=key) from None
     row = _value(kept.value)
     if kept.source == "platform":
         _remember(binding, [row])
     return _listed(binding, row)
+
+
+def keep(*, binding: Binding, row: types.Repository) -> Listed:
+    """Remember what a host has just told of one repository; as faces show it."""
+    _remember(binding, [row])
+    return _listed(binding, row)
+
+
+def offered(host: CodeHost, row: types.Repository) -> bool:
+    """Under `seed` GitHub's repositories of organizations are left out (product.md R9.2)."""
+    limited = REGISTRY[host.provider].spec.seed_wants_persons and _strict(host)
+    return not (limited and row.owner_is_person is False)
 
 
 def remote_of(*, binding: Binding, key: str) -> tuple[str, str]:
@@ -144,42 +190,46 @@ def refusal(error: ProviderError, binding: Binding, **context: Any) -> Refusal:
     )
 
 
-def _asked(binding: Binding, what: str, fetch: Any, *, fresh: bool, **context: Any) -> Kept:
+def _search(q: str) -> str:
+    return f"search:{q.casefold()}"
+
+
+def _listing(binding: Binding, kept: Kept, *, searched: bool = False) -> Listing:
+    rows = [_value(raw) for raw in walk.rows(kept.value)]
+    if kept.source == "platform":
+        _remember(binding, rows)
+    shown = [row for row in rows if offered(binding.host, row)]
+    prefix = REGISTRY[binding.provider].spec.prefix
+    hidden = ({**part, "code": f"{prefix}-{part['code']}"} for part in walk.hidden(kept.value))
+    return Listing(
+        rows=tuple(sorted((_listed(binding, row) for row in shown), key=_by_path)),
+        fetched_at=kept.fetched_at,
+        source=kept.source,
+        stale=kept.stale,
+        hidden=tuple(hidden),
+        left_out=len(rows) - len(shown),
+        searched=searched,
+    )
+
+
+def _by_path(row: Listed) -> tuple[str, str]:
+    return row.path.lower(), row.id
+
+
+def _named(provider: Provider, host: CodeHost, q: str) -> list[walk.Row]:
+    """The repository that a typed path or a pasted link names, as one more page, if there is one
+    that this account may see."""
     try:
-        return ask(binding, what, fetch, fresh=fresh)
-    except ProviderError as error:
-        raise refusal(error, binding, **context) from None
-
-
-def _all(provider: Provider) -> dict[str, Any]:
-    """Walk to the end. A page that fails fails the list; a cursor seen twice ends it as broken."""
-    rows: dict[str, dict[str, Any]] = {}
-    hidden: dict[str, dict[str, str]] = {}
-    cursor, seen = "", {""}
-    for _ in range(PAGES):
-        page = provider.repositories(cursor=cursor)
-        for row in page.items:
-            rows.setdefault(row.id, _plain(row))
-        for left_out in page.hidden:
-            code = f"{provider.spec.prefix}-{left_out.code}"
-            hidden[f"{code}/{left_out.organization}"] = {
-                "code": code,
-                "organization": left_out.organization,
-                "fix_url": left_out.fix_url,
-            }
-        cursor = page.next
-        if not cursor:
-            return {"rows": list(rows.values()), "hidden": list(hidden.values())}
-        if cursor in seen:
-            raise BadAnswer("truncated")
-        seen.add(cursor)
-    raise BadAnswer("truncated")
-
-
-def _plain(row: types.Repository) -> dict[str, Any]:
-    raw = asdict(row)
-    raw["pushed_at"] = row.pushed_at.isoformat() if row.pushed_at else None
-    return raw
+        place = places.read(host, q)
+    except Refusal:
+        return []
+    if place.elsewhere:
+        return []
+    try:
+        found = walk.plain(provider.repository(place.path))
+    except NotFound:
+        return []
+    return [{"rows": [found], "hidden": []}]
 
 
 def _value(raw: Mapping[str, Any]) -> types.Repository:
@@ -189,12 +239,6 @@ def _value(raw: Mapping[str, Any]) -> types.Repository:
         **{**values, "access": Access(values["access"])},
         pushed_at=datetime.fromisoformat(pushed) if pushed else None,
     )
-
-
-def _offered(host: CodeHost, row: types.Repository) -> bool:
-    """Under `seed` GitHub's repositories of organizations are left out (product.md R9.2)."""
-    limited = REGISTRY[host.provider].spec.seed_wants_persons and _strict(host)
-    return not (limited and row.owner_is_person is False)
 
 
 def _strict(host: CodeHost) -> bool:

@@ -59,6 +59,17 @@ def rules_for(host: CodeHost) -> Rules:
     )
 
 
+def rules_for_endpoints() -> Rules:
+    """How builders may be reached: publicly, and in the ranges an operator opened for them; on
+    loopback outside production only."""
+    opened = tuple(settings.MOORING_ENDPOINT_ALLOW_CIDRS)
+    return Rules(
+        private=opened,
+        proxy=settings.MOORING_EGRESS_PROXY,
+        loopback=() if settings.MOORING_ENV == "production" else opened,
+    )
+
+
 def sandbox_origin() -> tuple[str, int] | None:
     """The one loopback (host, port) that may be dialled; production refuses the setting."""
     if not settings.MOORING_SANDBOX_URL:

@@ -11,7 +11,8 @@ from uuid import UUID
 from django.utils import timezone
 
 from bindings import problems
-from bindings.models import Binding, Hook, Repository
+from bindings.models import Binding, Head, Hook, Repository
+from bindings.models.bindings import Mode
 from bindings.models.hooks import HookStatus
 from bindings.models.repositories import repository_key
 from bindings.services.browse import repositories as browse
@@ -19,7 +20,8 @@ from bindings.services.browse.repositories import Listed
 from bindings.services.custody import sealed
 from bindings.services.custody.use import usable, use
 from bindings.services.listen import gaps, remote, standing
-from portal.ground import rls
+from bindings.services.tell import webhooks
+from portal.ground import jobs, rls
 from portal.ground.refusals import NotYours, Refusal
 from portal.tenants.access import Actor
 from portal.tenants.models import TenantQuerySet
@@ -69,7 +71,7 @@ def test(*, actor: Actor, hook: Hook) -> None:
                 provider.test_hook(row.repository.remote_id, row.remote_id)
         except NotFound:
             remote.look_soon(row)
-            raise remote.state_refusal(HookStatus.MISSING) from None
+            raise standing.refusal(HookStatus.MISSING) from None
         except ProviderError as error:
             raise _refusal(error, row) from None
 
@@ -106,6 +108,29 @@ def remove(*, actor: Actor, hook: Hook) -> None:
         remote.take_away(row)
         return
     remote.look_soon(row)
+
+
+def take_over(*, old: Binding, new: Binding) -> int:
+    """The webhooks of a binding that has just ended are wished for by the one that took its place;
+    how many. Pushes count from where the old ones stood, so that none is lost between the two.
+    Needs the tenant's scope."""
+    if old.host_id != new.host_id or new.mode == Mode.MANUAL:
+        return 0
+    now, count = timezone.now(), 0
+    ended = Binding.objects.of(old.tenant_id).values_list("unbound_at", flat=True).get(pk=old.pk)
+    for row in _of_binding(old).filter(status=HookStatus.REMOVING, status_since=ended or now):
+        made = new_row(new, row.repository_id, now=now)
+        made.made_by, made.check_at, made.baseline_at = row.made_by, now, row.baseline_at
+        made.save()
+        heads = Head.objects.of(row.tenant_id).filter(hook=row)
+        Head.objects.bulk_create(
+            Head(tenant_id=row.tenant_id, hook=made, ref=head.ref, sha=head.sha, at=head.at)
+            for head in heads
+        )
+        count += 1
+    if count:
+        jobs.start(jobs.Job.RECONCILE)
+    return count
 
 
 # -- adding ---------------------------------------------------------------------------------------
@@ -182,7 +207,7 @@ def new_row(
 def _made(actor: Actor, row: Hook) -> Hook:
     try:
         with use(row.binding, why="add webhook") as provider:
-            made = remote.push(provider, row)
+            made, began = remote.push(provider, row), timezone.now()
             heads = _baseline(provider, row)
     except ProviderError as error:
         _given_up(row, error)
@@ -191,8 +216,10 @@ def _made(actor: Actor, row: Hook) -> Hook:
         remote.gone(row)  # nobody was asked
         raise
     now = timezone.now()
-    row = remote.settle(row, made, now=now, heads=heads)
+    row = remote.settle(row, made, now=now)
     with rls.tenant(row.tenant_id):
+        if heads is not None:
+            gaps.know(row, heads, since=began)
         _log("webhook.created", row, actor, now)
     return row
 
@@ -226,7 +253,7 @@ def _present(hook: Hook) -> Hook:
     if row is None:
         raise NotYours
     if row.status in standing.LEAVING or not row.remote_id:
-        raise remote.state_refusal(row.status)
+        raise standing.refusal(row.status)
     return row
 
 
@@ -242,5 +269,5 @@ def _log(type: str, row: Hook, actor: Actor, now: datetime) -> None:
         at=now,
         instance_id=row.binding.instance_id,
         binding_id=row.binding_id,
-        data={"webhook": standing.picture(row)},
+        data={"webhook": webhooks.picture(row)},
     )

@@ -15,8 +15,8 @@ from bindings.models import Hook
 from bindings.models.hooks import HookStatus, Proof
 from bindings.services.custody import sealed
 from bindings.services.custody.use import use
-from bindings.services.listen import gaps, standing
-from bindings.services.tell import outbox
+from bindings.services.listen import standing
+from bindings.services.tell import outbox, webhooks
 from portal.ground import jobs, rls
 from portal.ground.refusals import NotYours, Refusal
 from portal.tenants.access import Actor
@@ -58,7 +58,7 @@ def prepare(hook: Hook) -> Hook:
         if row is None:
             raise NotYours
         if row.status in standing.LEAVING:
-            raise state_refusal(row.status)
+            raise standing.refusal(row.status)
         if not _unconfirmed(row, now):
             sealed.put_shared_secret(row, secrets.token_hex(32), now=now)
             if row.previous_until is not None:
@@ -73,7 +73,7 @@ def prepare(hook: Hook) -> Hook:
 def push(provider: Provider, hook: Hook) -> types.Hook:
     """Let the host have the webhook as it stands in our row. A webhook that stays switched off is
     tested: that is how a host learns that we answer again. Raises ProviderError, Undecryptable."""
-    remote, url = hook.repository.remote_id, standing.url_of(hook)
+    remote, url = hook.repository.remote_id, webhooks.url_of(hook)
     secret = sealed.shared_secrets(hook, now=timezone.now())[0]
     if hook.remote_id:
         made = provider.repair_hook(remote, hook.remote_id, url=url, secret=secret)
@@ -94,32 +94,31 @@ def woken(provider: Provider, hook: Hook, made: types.Hook) -> types.Hook:
 
 def settle(
     hook: Hook,
-    made: types.Hook,
+    made: types.Hook | None,
     *,
     now: datetime,
-    heads: gaps.Heads | None = None,
+    status: HookStatus | None = None,
+    trouble: str = "",
     told: str = "",
     actor: Actor | None = None,
 ) -> Hook:
-    """Write down that the host has it. `heads`: where pushes are counted from. `told`: the event,
-    which is recorded with it. Opens the tenant's scope. Raises NotYours."""
+    """Write down what the host has, and how that is: well, unless `status` says otherwise. `told`:
+    the event that is recorded with it. Opens the tenant's scope. Raises NotYours."""
     with rls.tenant(hook.tenant_id):
         row = standing.lock(hook)
         if row is None:
             raise NotYours
-        row.remote_id, row.proof = made.id[:200], proof_of(row.binding.provider, made)
-        row.checked_at, row.check_at, row.failures = now, now + standing.COMPARED_EVERY, 0
-        if row.previous_until is not None:
-            row.previous_until = min(row.previous_until, now + sealed.OVERLAP)
+        if made is not None:
+            row.remote_id, row.proof = made.id[:200], proof_of(row.binding.provider, made)
+            if row.previous_until is not None:
+                row.previous_until = min(row.previous_until, now + sealed.OVERLAP)
+        row.checked_at, row.check_at, row.failures = now, standing.next_look(now), 0
         if row.status not in standing.LEAVING:
-            standing.turn(row, standing.well(row), now=now)
-        if heads is not None:
-            gaps.know(row, heads, now=now)
-            row.baseline_at = row.baseline_at or now
+            standing.turn(row, status or standing.well(row), now=now, trouble=trouble)
         row.save()
         if told:
             by = outbox.SYSTEM if actor is None else actor.event()
-            outbox.record([standing.entry(told, row, at=now, actor=by)])
+            outbox.record([webhooks.entry(told, row, at=now, actor=by)])
     return row
 
 
@@ -145,7 +144,7 @@ def take_away(hook: Hook) -> None:
 
 def removed_at(provider: Provider, hook: Hook) -> None:
     """Remove all that is ours at the host: also what an answer that got lost has left there."""
-    remote, url = hook.repository.remote_id, standing.url_of(hook)
+    remote, url = hook.repository.remote_id, webhooks.url_of(hook)
     for one in provider.hooks(remote):
         if one.url == url or one.id == hook.remote_id:
             provider.remove_hook(remote, one.id)
@@ -169,11 +168,6 @@ def look_soon(hook: Hook) -> None:
             check_at=timezone.now()
         )
         jobs.start(jobs.Job.RECONCILE)
-
-
-def state_refusal(status: str) -> Refusal:
-    word = str(HookStatus(status).value)
-    return Refusal("X-STATE-01", state=word, extra={"state": word})
 
 
 def _unconfirmed(row: Hook, now: datetime) -> bool:

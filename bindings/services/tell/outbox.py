@@ -7,13 +7,15 @@ written, so that neither can be forgotten.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q
+
 from bindings.models import Binding, Dispatch, Endpoint
-from bindings.services.tell import notices
+from bindings.services.tell import envelope, notices, wake
 from bindings.state import Reach, Verdict, one_word
 from portal.tenants.models import Event
 from portal.tenants.services import events
@@ -26,6 +28,11 @@ _WITH_SPAN = frozenset({"binding.unreachable", "binding.recovered"})
 
 OUTGOING = ("build.", "binding.", "webhook.", "endpoint.test")
 """The events endpoints may hear of, by how they begin (api.md 6.2); all others stay in the log."""
+BY_HAND, GONE, FAILURES = "by_hand", "gone", "failures"
+"""Why an endpoint is off: somebody switched it off, it answered 410, it failed for five days."""
+_RECIPIENTS = Endpoint.objects.filter(Q(enabled=True) | Q(why=FAILURES)).defer(
+    "secret", "previous_secret"
+)
 Only = Sequence[UUID] | None
 """The endpoints an event is meant for; None: all that want it."""
 
@@ -101,23 +108,36 @@ def wants(endpoint: Endpoint, event: Event) -> bool:
 
 
 def _queue(made: Sequence[Event], only: Sequence[Only]) -> None:
-    """One dispatch per event and endpoint. An event is stored with them or not at all."""
-    rows = Endpoint.objects.filter(
-        tenant_id__in={event.tenant_id for event in made}, enabled=True
-    ).defer("secret", "previous_secret")
+    """One dispatch per event and endpoint. An event is stored with them or not at all. Endpoints
+    that were switched off because they failed go on collecting."""
     listening: dict[UUID, list[Endpoint]] = defaultdict(list)
-    for endpoint in rows:
+    tenants = {event.tenant_id for event in made}
+    for endpoint in _RECIPIENTS.filter(tenant_id__in=tenants):
         listening[endpoint.tenant_id].append(endpoint)
-
-    def dispatches() -> Iterator[Dispatch]:
-        for event, meant in zip(made, only, strict=True):
-            for endpoint in listening[event.tenant_id]:
-                if wants(endpoint, event) and (meant is None or endpoint.pk in meant):
-                    yield Dispatch(
-                        tenant_id=event.tenant_id, event=event, endpoint=endpoint, lane=_lane(event)
-                    )
-
-    Dispatch.objects.bulk_create(dispatches(), batch_size=500)
+    wanted = [
+        (event, endpoint)
+        for event, meant in zip(made, only, strict=True)
+        for endpoint in listening[event.tenant_id]
+        if wants(endpoint, event) and (meant is None or endpoint.pk in meant)
+    ]
+    if not wanted:
+        return
+    written = envelope.bodies(list({event.pk: event for event, _ in wanted}.values()))
+    Dispatch.objects.bulk_create(
+        (
+            Dispatch(
+                tenant_id=event.tenant_id,
+                event=event,
+                endpoint=endpoint,
+                lane=_lane(event),
+                seq=event.seq,
+                body=written[event.pk],
+            )
+            for event, endpoint in wanted
+        ),
+        batch_size=500,
+    )
+    wake.ring()
 
 
 def _lane(event: Event) -> str:
@@ -132,7 +152,8 @@ def _mark(binding: Binding) -> dict[str, Any]:
 
 
 def picture(binding: Binding) -> dict[str, Any]:
-    """A binding as events show it: no secret, and true at this moment."""
+    """A binding as the log names it: no secret, and true at this moment. Endpoints are shown the
+    whole of it (`envelope`)."""
     return {
         "id": binding.public_id,
         "provider": binding.provider,
@@ -140,7 +161,7 @@ def picture(binding: Binding) -> dict[str, Any]:
         "state": binding.state.value,
         "credential_status": binding.status,
         "reachability": binding.reach,
-        "expires_at": binding.expires_at.isoformat() if binding.expires_at else None,
+        "expires_at": _moment(binding.expires_at),
         "expires_quality": binding.quality,
         "version": binding.version,
     }
@@ -152,10 +173,15 @@ def _span(event: str, verdict: Verdict) -> dict[str, Any]:
         return {}
     if event == "binding.unreachable":
         since = verdict.facts.first_failure_at or verdict.facts.reach_since
-        return {"since": since.isoformat() if since else None}
+        return {"since": _moment(since)}
     away = verdict.was.reach is Reach.UNREACHABLE
     since = verdict.was.reach_since if away else verdict.was.since
     until = verdict.facts.reach_since if away else verdict.facts.since
     if since is None or until is None:
         return {"since": None, "seconds": None}
-    return {"since": since.isoformat(), "seconds": int((until - since).total_seconds())}
+    return {"since": _moment(since), "seconds": int((until - since).total_seconds())}
+
+
+def _moment(at: datetime | None) -> str | None:
+    """A time as the API writes it (api.md 1.1)."""
+    return None if at is None else f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

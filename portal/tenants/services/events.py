@@ -21,7 +21,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection
 
-from portal.ground import metrics, redis, rls
+from portal.ground import ids, metrics, redis, rls
 from portal.tenants.access import Actor
 from portal.tenants.models import ChainHead, Event, Tenant
 
@@ -43,6 +43,7 @@ class Entry:
     instance_id: UUID | None = None
     binding_id: UUID | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
+    key: UUID | None = None  # where something has to name the event before it is recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +177,7 @@ def canonical(event: Event) -> bytes:
 def _append(head: ChainHead, entry: Entry) -> Event:
     head.seq += 1
     event = Event(
+        id=entry.key or ids.uuid7(),
         tenant_id=entry.tenant_id,
         seq=head.seq,
         type=entry.type,
