@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from bindings.services.bind import grant, rollback, unbind
 from bindings.services.keep import checks, drills, guard, ladder, reopen, retention, sweep, upkeep
-from bindings.services.listen import reconcile, work
+from bindings.services.listen import reconcile, waiting, work
 from bindings.services.tell import mails, people, relay
 from portal.ground import jobs
 from portal.ground.jobs import Job, runs
@@ -58,6 +58,16 @@ def work_deliveries() -> None:
     waits when Redis is away; every other one leaves when nothing is due."""
     with only_one("deliveries") as mine:
         work.run(budget_s=SLICE_SECONDS if mine else 0.0, stopping=jobs.ending)
+
+
+@runs(Job.TAKE_UP)
+def take_up(tenant_id: str = "", binding_id: str = "") -> None:
+    """Triggers that wait, at the binding that was just made or at all that live."""
+    known = [(UUID(tenant_id), UUID(binding_id))] if binding_id else waiting.due()
+    for tenant, binding in known:
+        if jobs.ending():
+            return
+        waiting.take_up(tenant_id=tenant, binding_id=binding)
 
 
 @runs(Job.RELAY)

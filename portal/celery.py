@@ -63,6 +63,7 @@ app.conf.update(
         "renew": _tick(Job.RENEW, _MINUTE),
         "work_deliveries": _tick(Job.WORK, _MINUTE),
         "relay": _tick(Job.RELAY, _MINUTE),
+        "take_up": _tick(Job.TAKE_UP, 30 * _MINUTE),
         "ladder": _tick(Job.LADDER, 10 * _MINUTE),
         "tell": _tick(Job.TELL, _MINUTE),
         "mail": _tick(Job.MAIL, _MINUTE),

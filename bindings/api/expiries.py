@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypedDict
+from uuid import UUID
 
 from django.db.models import QuerySet
 
 from bindings.api import pictures, shapes
 from bindings.api.endpoint import Call, Endpoint
 from bindings.models import Binding
-from bindings.services.browse import specs
+from bindings.services.browse import specs, usage
 from bindings.services.tell import calendar, feeds
 from portal.ground import ids
 from portal.ground.rest import pagination, parameters
@@ -26,6 +27,7 @@ _COLUMNS = (
     "id",
     "instance_id",
     "instance__name",
+    "host_id",
     "provider",
     "account_login",
     "status",
@@ -75,8 +77,9 @@ class Expiries(Endpoint):
     def get(self, call: Call, found: None) -> Answer:
         rows = _ending(call).values(*_COLUMNS)
         page = pagination.page(rows, ["expires_at", "id"], call.paging)
-        slug = tenant_of(call.actor).slug
-        return listed([_shape(row, slug) for row in page.rows], page)
+        tenant = tenant_of(call.actor)
+        served = usage.served(tenant.pk, {row["instance_id"] for row in page.rows})
+        return listed([_shape(row, tenant.slug, served) for row in page.rows], page)
 
 
 class ExpiryCalendar(Endpoint):
@@ -131,7 +134,9 @@ def _asked(rows: QuerySet[Binding], query: Mapping[str, Any]) -> QuerySet[Bindin
     return rows
 
 
-def _shape(row: Mapping[str, Any], tenant_slug: str) -> ExpiryEntry:
+def _shape(
+    row: Mapping[str, Any], tenant_slug: str, served: Mapping[tuple[UUID, UUID], int]
+) -> ExpiryEntry:
     public_id = ids.public(Binding.PREFIX, row["id"])
     return {
         "binding": public_id,
@@ -142,7 +147,7 @@ def _shape(row: Mapping[str, Any], tenant_slug: str) -> ExpiryEntry:
         "expires_at": row["expires_at"],
         "expires_quality": row["quality"],
         "renews": row["renews"],
-        "triggers": 0,
+        "triggers": served.get((row["instance_id"], row["host_id"]), 0),
         "clients": 0,
         "url": pictures.page_url(tenant_slug, public_id),
     }

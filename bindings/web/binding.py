@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
+from django.db.models import F
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
@@ -18,14 +19,14 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from bindings import problems
-from bindings.models import Binding, Check, Credential, HealthDay
+from bindings.models import Binding, Check, HealthDay
 from bindings.models.bindings import Kind
 from bindings.services.bind import switch
 from bindings.services.bind.switch import Waiting
 from bindings.services.browse import people
 from bindings.services.browse.specs import LABELS
 from bindings.services.keep import checks, drills
-from bindings.web import feed, shown
+from bindings.web import feed, log, shown, used
 from bindings.web.board import POLL_FOR
 from bindings.web.sources import READ, crumbs
 from portal.ground import refusals, rls, turns
@@ -35,8 +36,12 @@ from portal.templatetags.charts import HealthDay as Bar
 from portal.tenants import access
 from portal.tenants.access import Actor
 from portal.tenants.middleware import Request, reaches_provider
+from portal.tenants.models import Event
 
 STRIP_DAYS = 30
+_SHOWN = ("fingerprint", "token_id", "token_name", "scopes", "replaced_at", "rollback_until")
+_CARD = {name: F(f"credential__{name}") for name in _SHOWN}
+"""What may be shown of a credential: never a secret."""
 _LOOK_SECONDS = 0.25
 
 
@@ -48,11 +53,12 @@ def overview(request: Request, tenant: str, public_id: str) -> HttpResponse:
         return redirect("receipt", tenant, public_id)
     now = timezone.now()
     part = request.headers.get("HX-Request") == "true"
+    found = used.by(binding, now, **_CARD)
     context = {
         **head(request, binding, now),
         **_checks(binding, now),
         "tab": "overview",
-        "credential": _credential(binding),
+        "credential": found if found["fingerprint"] else None,
         "status": words.CREDENTIALS[binding.status],
         "reach": words.REACHES[binding.reach],
         "reasons": shown.reasons(binding, now),
@@ -62,6 +68,7 @@ def overview(request: Request, tenant: str, public_id: str) -> HttpResponse:
         "end_tone": shown.end_tone(binding, now),
         "abilities": shown.abilities(binding),
         "feed": feed.of_binding(binding, 6),
+        "used": found,
         "waiting": _handed_back(request.actor, binding),
         "part": part,
         **_strip(binding, now.date()),
@@ -75,10 +82,12 @@ def overview(request: Request, tenant: str, public_id: str) -> HttpResponse:
 def activity(request: Request, tenant: str, public_id: str) -> HttpResponse:
     """Who did what to this binding."""
     binding = find(request.actor, public_id, READ)
+    now = timezone.now()
+    rows = Event.objects.of(binding.tenant_id).filter(binding_id=binding.pk)
     context = {
-        **head(request, binding, timezone.now()),
+        **head(request, binding, now),
+        **log.table(request, rows, now, about={"binding": binding.public_id}),
         "tab": "activity",
-        "feed": feed.of_binding(binding, 200),
     }
     response = TemplateResponse(request, "bindings/activity.html", context)
     return _may_leave(response, binding)
@@ -108,16 +117,25 @@ def _handed_back(actor: Actor, binding: Binding) -> Waiting | None:
 def find(actor: Actor, public_id: str, scope: str, *, own: str = "") -> Binding:
     """The binding of a page, with what pages show of it."""
     rows = Binding.objects.select_related("host", "instance__tenant", "schedule")
-    return access.get(actor, rows.annotate(stays=people.stays()), public_id, scope, own=own)
+    return access.get(
+        actor,
+        rows.annotate(stays=people.stays(), webhooks=used.webhooks()),
+        public_id,
+        scope,
+        own=own,
+    )
 
 
-def frame(tenant: str, binding: Binding) -> dict[str, Any]:
-    """What every page and window of a binding has: path, platform, way back."""
+def frame(tenant: str, binding: Binding, *more: tuple[str, str]) -> dict[str, Any]:
+    """What every page and window of a binding has: path (`more` of it below), platform, way
+    back."""
     label = LABELS[binding.provider]
     sources = reverse("sources", args=[tenant, binding.instance.name])
+    here = reverse("binding", args=[tenant, binding.public_id]) if more else ""
+    trail = ((_("Code sources"), sources), (label, here), *more)
     return {
         "section": "instances",
-        "crumbs": crumbs(tenant, binding.instance, (_("Code sources"), sources), (label, "")),
+        "crumbs": crumbs(tenant, binding.instance, *trail),
         "back_url": reverse("binding", args=[tenant, binding.public_id]),
         "binding": binding,
         "instance": binding.instance,
@@ -127,11 +145,13 @@ def frame(tenant: str, binding: Binding) -> dict[str, Any]:
     }
 
 
-def head(request: Request, binding: Binding, now: datetime) -> dict[str, Any]:
+def head(
+    request: Request, binding: Binding, now: datetime, *more: tuple[str, str]
+) -> dict[str, Any]:
     """The context of a page with the binding's head and tabs."""
     actor = request.actor
     return {
-        **frame(request.tenant.slug, binding),
+        **frame(request.tenant.slug, binding, *more),
         "state": binding.state.value,
         "days": shown.days_left(binding, now),
         "severe": shown.severe(binding),
@@ -139,13 +159,13 @@ def head(request: Request, binding: Binding, now: datetime) -> dict[str, Any]:
         "button": shown.button(actor, binding),
         "left": binding.bound_by_id is not None and not vars(binding)["stays"],
         "locked": binding.kind == Kind.PLATFORM,
-        "may_browse": actor.may("repositories:read"),
         "may_check": actor.may(shown.CHECK) and binding.status != "pending",
         "may_unbind": shown.may_unbind(actor, binding),
         "may_switch": shown.may_switch(actor, binding),
         "person": binding.kind != Kind.PLATFORM and not binding.robot,
         "can_rotate": shown.can_rotate(actor, binding),
         "can_replace": binding.kind == Kind.TOKEN and actor.may(shown.WRITE),
+        "webhooks": vars(binding)["webhooks"],
         "may_drill": actor.may(shown.WRITE) and drills.on_sandbox(binding.host),
         "drill": shown.drill(binding),
         "can_end_drill": actor.may(shown.WRITE),
@@ -184,14 +204,6 @@ def _checks(binding: Binding, now: datetime) -> dict[str, Any]:
         "checking": running,
         "polls": began is not None and began > now - POLL_FOR,
     }
-
-
-def _credential(binding: Binding) -> dict[str, Any] | None:
-    """What may be shown of a credential: never a secret."""
-    rows = Credential.objects.of(binding.tenant_id).filter(pk=binding.pk)
-    names = ("fingerprint", "token_id", "token_name", "scopes", "replaced_at", "rollback_until")
-    found: dict[str, Any] | None = rows.values(*names).first()
-    return found
 
 
 def _strip(binding: Binding, today: date) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from bindings.services.browse import people
 from bindings.services.browse.specs import LABELS, ORDER
 from bindings.services.tell import impact
 from bindings.web import rows, shown
+from bindings.web.cells import plain
 from bindings.web.sources import READ
 from portal.ground import ids, turns
 from portal.tenants import access
@@ -29,7 +30,6 @@ from portal.tenants.models import Instance
 WITHIN = (30, 90, 365)
 _MOST = 500  # rows of one page
 _LANES = 40
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @require_GET
@@ -75,7 +75,7 @@ def download(request: Request, tenant: str) -> HttpResponse:
     for binding in _live(request, wanted).iterator(chunk_size=_MOST):
         left = shown.days_left(binding, now)
         if left is None or left <= wanted["days"] or shown.has_ended(binding):
-            file.writerow(_plain(value) for value in _columns(binding))
+            file.writerow(plain(value) for value in _columns(binding))
     return response
 
 
@@ -153,8 +153,3 @@ def _columns(binding: Binding) -> list[str]:
         binding.expires_at.strftime("%Y-%m-%dT%H:%M:%SZ") if binding.expires_at else "",
         "renews" if binding.renews else binding.quality,
     ]
-
-
-def _plain(value: str) -> str:
-    """A cell that no spreadsheet takes for a formula (security.md 13)."""
-    return f"'{value}" if value.startswith(_FORMULA) else value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -41,6 +41,27 @@ _SENTENCES = {
     "member.left": gettext_lazy("%(who)s removed a member"),
     "token.created": gettext_lazy("%(who)s made the API token %(name)s"),
     "token.revoked": gettext_lazy("%(who)s revoked the API token %(name)s"),
+    "build.push": gettext_lazy("%(path)s: a build of %(ref)s was started for %(trigger)s"),
+    "build.tag": gettext_lazy("%(path)s: a build of tag %(ref)s was started for %(trigger)s"),
+    "build.manual": gettext_lazy("%(who)s started a build of %(ref)s in %(path)s"),
+    "build.recovered": gettext_lazy("%(path)s: a missed push to %(ref)s was found and sent"),
+    "webhook.created": gettext_lazy("%(who)s added the webhook of %(path)s"),
+    "webhook.deleted": gettext_lazy("%(who)s removed the webhook of %(path)s"),
+    "webhook.failing": gettext_lazy("The webhook of %(path)s stopped working"),
+    "webhook.repaired": gettext_lazy("The webhook of %(path)s works again"),
+    "webhook.recovered": gettext_lazy("Missed pushes of %(path)s were found and sent"),
+    "delivery.replayed": gettext_lazy("%(who)s replayed a delivery of %(path)s"),
+    "trigger.created": gettext_lazy("%(who)s made the trigger %(trigger)s"),
+    "trigger.changed": gettext_lazy("%(who)s changed the trigger %(trigger)s"),
+    "trigger.deleted": gettext_lazy("%(who)s deleted the trigger %(trigger)s"),
+    "lease.created": gettext_lazy("%(who)s got a clone credential for %(path)s"),
+    "lease.revoked": gettext_lazy("%(who)s revoked a clone credential for %(path)s"),
+    "endpoint.created": gettext_lazy("%(who)s added the endpoint %(endpoint)s"),
+    "endpoint.changed": gettext_lazy("%(who)s changed the endpoint %(endpoint)s"),
+    "endpoint.deleted": gettext_lazy("%(who)s deleted the endpoint %(endpoint)s"),
+    "endpoint.secret_replaced": gettext_lazy("%(who)s gave the endpoint %(endpoint)s a new secret"),
+    "endpoint.test": gettext_lazy("%(who)s tested the endpoint %(endpoint)s"),
+    "endpoint.disabled": gettext_lazy("The endpoint %(endpoint)s was switched off"),
     "tenant.opened": gettext_lazy("The tenant was opened"),
     "tenant.viewed_by_operator": gettext_lazy("An operator looked into this tenant"),
     "access.denied": gettext_lazy("%(who)s was refused: %(code)s"),
@@ -59,6 +80,21 @@ _LOOKS = {
     "binding.drill_ended": ("", "shield"),
     "binding.unbound": ("", "off"),
     "access.denied": ("warn", "shield"),
+    "build.push": ("ok", "branch"),
+    "build.tag": ("ok", "branch"),
+    "build.manual": ("ok", "branch"),
+    "build.recovered": ("ok", "branch"),
+    "webhook.created": ("", "hook"),
+    "webhook.deleted": ("", "hook"),
+    "webhook.recovered": ("ok", "hook"),
+    "webhook.failing": ("bad", "hook"),
+    "webhook.repaired": ("ok", "hook"),
+    "delivery.replayed": ("", "loop"),
+    "lease.created": ("", "copy"),
+    "lease.revoked": ("", "lock"),
+    "endpoint.disabled": ("bad", "out"),
+    "endpoint.deleted": ("", "off"),
+    "trigger.deleted": ("", "off"),
     "token.created": ("", "key"),
     "token.revoked": ("", "key"),
 }
@@ -71,13 +107,15 @@ def of_binding(binding: Binding, most: int) -> list[dict[str, Any]]:
 
 
 def lines(events: Iterable[Event]) -> Iterator[dict[str, Any]]:
-    """Each event as a page shows it: text, note (who from where), at, tone, symbol, and
-    whether it was only rehearsed."""
+    """Each event as a page shows it: text, who and from where (note), at, tone, symbol, the code
+    of a refusal, and whether it was only rehearsed."""
     for event in events:
         tone, symbol = _LOOKS.get(event.type, ("ok", "ok"))
         yield {
             "text": _sentence(event),
+            "who": event.actor.get("name") or _("Somebody"),
             "note": event.actor.get("ip") or "",
+            "code": event.data.get("code", "") if event.type == "access.denied" else "",
             "drill": bool(event.data.get("drill")),
             "at": event.at,
             "tone": tone,
@@ -88,13 +126,34 @@ def lines(events: Iterable[Event]) -> Iterator[dict[str, Any]]:
 def _sentence(event: Event) -> str:
     if event.type not in _SENTENCES:
         return event.type
-    about = event.data.get("binding") or event.data.get("authorization") or {}
-    named = event.data.get("token") or event.data
+    data = event.data
+    about = data.get("binding") or data.get("authorization") or {}
+    named = data.get("token") or data
     return str(_SENTENCES[event.type]) % {
         "who": event.actor.get("name") or _("Somebody"),
         "account": about.get("account", ""),
         "platform": LABELS.get(about.get("provider", ""), ""),
-        "days": event.data.get("threshold_days", ""),
+        "days": data.get("threshold_days", ""),
         "name": named.get("name", ""),
-        "code": event.data.get("code", ""),
+        "code": data.get("code", ""),
+        "path": _path(data),
+        "ref": data.get("name") or data.get("ref") or "",
+        "trigger": _part(data, "trigger").get("name", ""),
+        "endpoint": _part(data, "endpoint").get("name", ""),
     }
+
+
+def _path(data: Mapping[str, Any]) -> str:
+    """The repository an event is about, wherever it is named."""
+    places = (data, *(_part(data, name) for name in ("webhook", "lease", "delivery", "trigger")))
+    found = (place.get("repository") for place in places)
+    for one in found:
+        if one:
+            return str(one.get("path", "") if isinstance(one, Mapping) else one)
+    return ""
+
+
+def _part(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """An object in an event; some events only hold its id there."""
+    found = data.get(name)
+    return found if isinstance(found, Mapping) else {}

@@ -30,6 +30,7 @@ class Job(StrEnum):
     RENEW = "renew"  # tokens that end or idle, and renewals whose outcome nobody knows
     WORK = "work_deliveries"  # what webhooks have brought
     RELAY = "relay"  # what the outbox has for endpoints
+    TAKE_UP = "take_up"  # triggers that wait for a binding: all, or a tenant's and its binding's
     LADDER = "ladder"  # the steps 30, 14, 7, 3, 1, 0 days before an end
     TELL = "tell"  # what happened, to the people it concerns
     MAIL = "mail"  # the mails that are due
@@ -54,6 +55,7 @@ QUEUES = {
     Job.RENEW: "upkeep",
     Job.WORK: "now",
     Job.RELAY: "relay",
+    Job.TAKE_UP: "upkeep",
     Job.LADDER: "upkeep",
     Job.TELL: "upkeep",
     Job.MAIL: "upkeep",

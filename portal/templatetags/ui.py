@@ -113,6 +113,12 @@ def role_label(role: str) -> words.Words:
 
 
 @register.filter
+def may(actor: Any, scope: str) -> bool:
+    """May whoever looks at the page do this? For what is offered; the pages ask again."""
+    return bool(actor and actor.may(scope))
+
+
+@register.filter
 def step_label(key: str) -> words.Words:
     """The name of one of the six steps of a connection test."""
     return words.STEPS[key]

@@ -24,6 +24,7 @@ from bindings.services.browse import repositories  # noqa: E402
 from bindings.services.custody import ahead, refresh  # noqa: E402
 from bindings.services.custody.intents import Left, claim  # noqa: E402
 from bindings.services.keep import upkeep  # noqa: E402
+from bindings.services.tell import relay  # noqa: E402
 from portal.ground import rls  # noqa: E402
 
 
@@ -48,6 +49,11 @@ def _once(tenant: UUID, binding: UUID, generation: int) -> str:
 def _upkeep() -> dict[str, int]:
     """One slice of renewals."""
     return dict(upkeep.run(budget_s=30).outcomes)
+
+
+def _relay(seconds: float) -> dict[str, int]:
+    """One slice of the relay."""
+    return dict(relay.run(budget_s=seconds).outcomes)
 
 
 def _claim_and_wait(tenant: UUID, binding: UUID) -> None:
@@ -85,6 +91,7 @@ _WORK = {
     "rest": time.sleep,
     "once": _once,
     "upkeep": _upkeep,
+    "relay": _relay,
     "claim and wait": _claim_and_wait,
     "claim and freeze": _claim_and_freeze,
 }

@@ -16,7 +16,19 @@ from typing import Any
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from bindings.models import Authorization, Binding, Check, Ending, Hook, Lease, Repository
+from bindings.models import (
+    Authorization,
+    Binding,
+    Check,
+    Delivery,
+    Dispatch,
+    Ending,
+    Endpoint,
+    Hook,
+    Lease,
+    Repository,
+    Trigger,
+)
 from portal.ground import rls
 from portal.tenants.models import Event, Instance
 from portal.tenants.roles import LEAST
@@ -122,6 +134,10 @@ class World:
             webhook = Hook.objects.create(
                 tenant=tenant, binding=binding, repository=repository, remote_id="1", proof="hmac"
             )
+            delivery = Delivery.objects.create(tenant=tenant, hook=webhook)
+            trigger = Trigger.objects.create(
+                tenant=tenant, instance=instance, repository=repository, name="api main"
+            )
             lease = Lease.objects.create(
                 tenant=tenant,
                 binding=binding,
@@ -132,10 +148,22 @@ class World:
                 expires_at=now + timedelta(minutes=15),
             )
             event = Event.objects.of(tenant).order_by("seq").last()
+            sent = _sent(event)
         token = self.alice.token("bindings:read").token
         made: dict[str, Any] = {"check": check, "authorization": authorization, "event": event}
         made |= {"token": token, "webhook": webhook, "lease": lease}
-        return {name: row.public_id for name, row in made.items() if row is not None}
+        made |= {"delivery": delivery, "trigger": trigger}
+        return {name: row.public_id for name, row in (made | sent).items() if row is not None}
+
+
+def _sent(event: Event) -> dict[str, Any]:
+    """An endpoint, and what was sent to it. Needs the tenant's scope."""
+    facts = {"name": "builder", "url": "https://builder.example.com/", "kinds": ["build.*"]}
+    endpoint = Endpoint.objects.create(tenant_id=event.tenant_id, **facts)
+    outgoing = Dispatch.objects.create(
+        tenant_id=event.tenant_id, event=event, endpoint=endpoint, body="{}"
+    )
+    return {"endpoint": endpoint, "outgoing": outgoing}
 
 
 def _json(body: Any) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from bindings.services.bind.unbind import unbind
 from bindings.services.custody.door import door_to, host_for_accounts, rules_for
 from bindings.services.keep import doctor
 from bindings.services.keep.doctor import Question
+from bindings.services.listen import waiting as triggers
 from bindings.services.tell import outbox
 from portal.ground import rls
 from portal.ground.refusals import NotYours, Refusal
@@ -66,6 +67,7 @@ def confirm(*, actor: Actor, binding: Binding) -> Binding:
         if row.confirm_until is not None and row.confirm_until <= now:
             raise Refusal(f"{REGISTRY[row.provider].spec.prefix}-OAUTH-02")
         make_live(row, actor, now)
+        triggers.look_soon(row)
         outbox.tell("binding.bound", binding=row, actor=actor.event(), at=now)
         links.close(row, status="done")
     return row

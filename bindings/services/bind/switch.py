@@ -18,6 +18,8 @@ from bindings.services.bind.store import Proven
 from bindings.services.bind.token import Bound, Tested, TokenAsk
 from bindings.services.browse.usage import Comparison
 from bindings.services.custody import sealed
+from bindings.services.listen import hooks
+from bindings.services.listen import waiting as triggers
 from bindings.services.tell import outbox
 from bindings.state import Status
 from portal.ground import rls
@@ -80,6 +82,7 @@ def with_token(
             now=now,
             replaces=old.public_id,
         )
+        hooks.take_over(old=old, new=binding)
     return Bound(binding, made.hints)
 
 
@@ -149,10 +152,12 @@ def take_over(
         row = Binding.objects.of(other.tenant_id).select_for_update().get(pk=other.pk)
         row.unbound_at, row.unbound_by_name, row.labels = None, "", old.labels
         live.make_live(row, actor, now)
+        triggers.look_soon(row)
         outbox.tell(
             "binding.bound", binding=row, actor=actor.event(), at=now, replaces=old.public_id
         )
         links.close(row, status="done")
+        hooks.take_over(old=old, new=row)
     return row
 
 

@@ -1,20 +1,22 @@
 """What of a binding is in use: the one place that says so.
 
-A repository is in use when it has a webhook of the binding, or a build has asked for it in the last
-30 days. Impact, replacement and switch all know of it from here.
+A repository is in use when it has a webhook of the binding or a trigger, or a build has asked for
+it in the last 30 days. Impact, replacement and switch all know of it from here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from bindings.models import Binding, Hook, Repository
+from bindings.models import Binding, Hook, Repository, Trigger
 from bindings.models.hooks import HookStatus
 from portal.ground import ids, rls
 from portal.tenants.models import TenantQuerySet
@@ -58,14 +60,40 @@ class Comparison:
 def in_use(binding: Binding) -> list[Used]:
     """The repositories of a binding that are in use, by path. Needs a scope."""
     since = timezone.now() - LATELY
+    fired: dict[UUID, list[datetime | None]] = defaultdict(list)
+    for repository, last in triggers_of(binding).values_list("repository_id", "last_event_at"):
+        fired[repository].append(last)
     hooked = Exists(_hooks(binding).filter(repository=OuterRef("pk")))
     rows = (
         Repository.objects.of(binding.tenant_id)
-        .filter(Q(used_at__gt=since) | hooked)
+        .filter(Q(used_at__gt=since) | Q(pk__in=list(fired)) | hooked)
         .filter(instance_id=binding.instance_id, host_id=binding.host_id)
         .order_by("path")
     )
-    return [Used(row.remote_id, row.path) for row in rows]
+    return [
+        Used(
+            row.remote_id,
+            row.path,
+            len(fired[row.pk]),
+            max(filter(None, fired[row.pk]), default=None),
+        )
+        for row in rows
+    ]
+
+
+def triggers_of(binding: Binding) -> TenantQuerySet[Trigger]:
+    """The triggers a binding serves; none that wait for another one. Needs a scope."""
+    return Trigger.objects.of(binding.tenant_id).filter(
+        instance_id=binding.instance_id,
+        repository__host_id=binding.host_id,
+        waiting_since=None,
+    )
+
+
+def served(tenant_id: UUID, instances: Collection[UUID]) -> Counter[tuple[UUID, UUID]]:
+    """(instance, code host) → how many triggers are served there. Needs a scope."""
+    rows = Trigger.objects.of(tenant_id).filter(instance_id__in=instances, waiting_since=None)
+    return Counter(rows.values_list("instance_id", "repository__host_id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +108,10 @@ def counted(binding: Binding) -> dict[str, Uses]:
     """The platform's number of a repository → what hangs on it, for those on which something does.
     Opens the tenant's scope."""
     with rls.tenant(binding.tenant_id):
-        hooks = _hooks(binding).values_list("repository__remote_id", "pk")
-        return {remote: Uses(ids.public(Hook.PREFIX, key)) for remote, key in hooks}
+        hooks = dict(_hooks(binding).values_list("repository__remote_id", "pk"))
+        fired = Counter(triggers_of(binding).values_list("repository__remote_id", flat=True))
+    shown = {remote: ids.public(Hook.PREFIX, key) for remote, key in hooks.items()}
+    return {remote: Uses(shown.get(remote), fired[remote]) for remote in {*shown, *fired}}
 
 
 def _hooks(binding: Binding) -> TenantQuerySet[Hook]:

@@ -210,7 +210,7 @@ def _store(known: Known, receipt: Receipt, parcel: _Parcel, now: datetime) -> Ac
         "hook": known.key,
         "key": _key(receipt.key, digest),
         "digest": digest if receipt.body_once else None,
-        "event": _printable(receipt.event)[: _LONGEST["event"]],
+        "event": _event(receipt.event),
         "headers": _json(_kept(parcel.headers)),
         "body": _without_secrets(parcel.body, known.provider, parcel.shared),
         "now": now,
@@ -232,6 +232,13 @@ def _key(told: str, digest: bytes) -> str:
     if len(told) <= _LONGEST["key"] and told.isprintable():
         return told
     return f"id:{hashlib.sha256(told.encode('utf-8', 'backslashreplace')).hexdigest()}"
+
+
+def _event(told: str) -> str:
+    """push, tag, or else the host's own word; the pushes themselves say it better, later."""
+    word = told.lower()
+    found = next((known for known in ("tag", "push") if known in word), "")
+    return found or _printable(told)[: _LONGEST["event"]]
 
 
 def _kept(headers: Headers) -> dict[str, str]:

@@ -24,6 +24,7 @@ from providers.types import Push
 LONGEST_REF = 400
 """Letters of a ref that rows hold; git itself refuses much longer ones on most file systems."""
 _TAG = "refs/tags/"
+_SETTLED = ("outcome", "trouble", "next_at", "processed_at", "event", "refs", "events")
 _FIRE = """
 INSERT INTO bindings_firing (id, created_at, tenant_id, trigger_id, delivery_id, ref, sha, event,
                              manual)
@@ -57,7 +58,9 @@ def handle(
         matches = _matches(hook, living)
         fired = _fire(hook, delivery, matches, at)
         _heads(hook, pushes, delivery.received_at)
-        heard(hook, delivery.received_at)
+        if origin != Origin.RECOVERED:
+            heard(hook, delivery.received_at)
+        delivery.event = "tag" if pushes and pushes[0].ref.startswith(_TAG) else "push"
         delivery.refs = [_moved(push) for push in pushes]
         delivery.events = [str(match.event) for match in fired]
         outcome = Outcome.NO_TRIGGER if living else Outcome.IGNORED
@@ -69,7 +72,9 @@ def settle(delivery: Delivery, outcome: Outcome, *, at: datetime, trouble: str =
     """Write down what became of a delivery; nothing is left to do. Needs the tenant's scope."""
     delivery.outcome, delivery.trouble = outcome.value, trouble
     delivery.next_at, delivery.processed_at = None, at
-    delivery.save(update_fields=["outcome", "trouble", "next_at", "processed_at", "refs", "events"])
+    delivery.save(
+        update_fields=["outcome", "trouble", "next_at", "processed_at", "event", "refs", "events"]
+    )
 
 
 def heard(hook: Hook, at: datetime) -> None:

@@ -24,13 +24,13 @@ from bindings.services.listen import pushes
 from portal.ground import bulk, metrics, rls
 from portal.ground.refusals import NotYours, Refusal
 from providers.catalogue import REGISTRY
-from providers.errors import NotFound, ProviderError
+from providers.errors import NotFound, ProviderError, RateLimited, Unreachable
 from providers.types import Push
 
 log = structlog.get_logger(__name__)
 
 LEASE = timedelta(minutes=3)  # longer than a host is asked (custody.use.ERRAND)
-BATCH = 50
+BATCH = 20
 PAUSES = (10, 60, 300, 900, 1800, 3600, 7200, 14400, 14400, 14400, 14400)
 """Seconds between tries: a day in all."""
 _LOOK_SECONDS = 1.0
@@ -58,8 +58,9 @@ def run(*, budget_s: float, stopping: Callable[[], bool]) -> int:
     ends, done = time.monotonic() + budget_s, 0
     while not stopping():
         taken = _claim(timezone.now())
+        away: set[UUID] = set()
         for delivery_id, tenant_id in taken:
-            one(delivery_id, tenant_id)
+            one(delivery_id, tenant_id, away=away)
         done += len(taken)
         if budget_s and time.monotonic() >= ends:
             break
@@ -70,15 +71,17 @@ def run(*, budget_s: float, stopping: Callable[[], bool]) -> int:
     return done
 
 
-def one(delivery_id: UUID, tenant_id: UUID) -> None:
-    """Work off one delivery that was claimed. Nothing happens when it is settled already."""
+def one(delivery_id: UUID, tenant_id: UUID, *, away: set[UUID] | None = None) -> None:
+    """Work off one delivery that was claimed. Nothing happens when it is settled already. Hosts
+    that are in `away` are not asked, and one that does not answer is put there: a dead host holds
+    up the others for one request."""
     now = timezone.now()
     with rls.tenant(tenant_id):
         delivery = _delivery(delivery_id, tenant_id)
     if delivery is None:
         return
     try:
-        _work(delivery, now)
+        _work(delivery, now, set() if away is None else away)
     except _Unproven:
         _settle(delivery, Outcome.UNCONFIRMED, now)
     except (ProviderError, Refusal, Undecryptable) as failed:
@@ -115,7 +118,7 @@ def proven(hook: Hook, found: tuple[Push, ...]) -> tuple[Push, ...]:
             raise _Unproven from None
 
 
-def _work(delivery: Delivery, now: datetime) -> None:
+def _work(delivery: Delivery, now: datetime, away: set[UUID]) -> None:
     hook = delivery.hook
     if hook.binding.unbound_at is not None or hook.status in _ENDED:
         _settle(delivery, Outcome.IGNORED, now, trouble="unbound")
@@ -129,13 +132,23 @@ def _work(delivery: Delivery, now: datetime) -> None:
     if not ours:
         _settle(delivery, Outcome.IGNORED, now, trouble="other_repository" if found else "")
         return
-    certain = proven(hook, ours)
+    certain = _proven(hook, ours, away)
     with rls.tenant(delivery.tenant_id):
         if _still_ours(delivery):
             _rename(hook, ours)
             pushes.handle(
                 hook=hook, delivery=delivery, pushes=certain, origin=delivery.origin, at=now
             )
+
+
+def _proven(hook: Hook, ours: tuple[Push, ...], away: set[UUID]) -> tuple[Push, ...]:
+    if hook.binding.host_id in away and hook.proof not in _COVERED:
+        raise Unreachable("away")
+    try:
+        return proven(hook, ours)
+    except (Unreachable, RateLimited):
+        away.add(hook.binding.host_id)
+        raise
 
 
 _ENDED = frozenset({HookStatus.REMOVING, HookStatus.REMOVED})

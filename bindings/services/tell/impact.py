@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from bindings.models import Binding, Repository
+from bindings.models import Binding, Repository, Trigger
 
 NAMED = 5
 
@@ -19,9 +19,15 @@ class Stops:
 
     repositories: int | None = None
     names: tuple[str, ...] = ()
+    triggers: int = 0
 
     def __str__(self) -> str:
         """In one sentence of the active language, "" where nothing is known to stop."""
+        said = ngettext("%(n)d trigger", "%(n)d triggers", self.triggers) % {"n": self.triggers}
+        parts = [self._seen(), said if self.triggers else ""]
+        return _("; ").join(part for part in parts if part)
+
+    def _seen(self) -> str:
         if not self.repositories:
             return ""
         said = ngettext("%(n)d repository", "%(n)d repositories", self.repositories)
@@ -41,7 +47,10 @@ def of(binding: Binding) -> Stops:
     )
     names = tuple(rows.order_by("-seen_at", "path").values_list("path", flat=True)[:NAMED])
     seen = binding.repositories_seen
-    return Stops(max(seen or 0, len(names)) or seen, names)
+    serving = Trigger.objects.of(binding.tenant_id).filter(
+        instance_id=binding.instance_id, repository__host_id=binding.host_id, waiting_since=None
+    )
+    return Stops(max(seen or 0, len(names)) or seen, names, len(serving.values_list("pk")))
 
 
 def count(bindings: Iterable[Binding]) -> int:

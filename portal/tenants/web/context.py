@@ -10,10 +10,12 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
 
 from portal.ground import choices
+from portal.tenants.access import Actor
 from portal.tenants.models import Membership, Tenant
 
 Entry = tuple[str, str, str, str, int]  # key, label, address, icon, badge
 
+_NEEDS = {"endpoints": "endpoints:read"}  # pages that are not for every role
 _SECTION = 3  # of the path `/t/<tenant>/<section>/`, cut at the slashes
 
 
@@ -26,7 +28,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         "tenant": tenant,
         "role": actor.role if actor else "",
         "memberships": [_switch(member, request.path) for member in known],
-        "navigation": list(_menu(tenant, _unread(tenant, known))) if tenant else [],
+        "navigation": list(_menu(tenant, _unread(tenant, known), actor)) if tenant else [],
         "bell": _bell(tenant, known) if tenant else None,
         "account_links": list(_account()) if actor else [],
         "jump_url": _address("instances", tenant) if tenant else "",
@@ -44,18 +46,21 @@ def _bell(tenant: Tenant, known: Sequence[Membership]) -> dict[str, Any] | None:
     return {"url": address, "unread": _unread(tenant, known)} if address else None
 
 
-def _menu(tenant: Tenant, unread: int) -> Iterator[Entry]:
-    """The pages of a tenant, those that this server has."""
+def _menu(tenant: Tenant, unread: int, actor: Actor | None) -> Iterator[Entry]:
+    """The pages of a tenant, those that this server has and the reader may open."""
     wanted = [
         ("instances", _("Instances"), "box"),
         ("expiry", _("Expiry"), "cal"),
         ("activity", _("Activity"), "pulse"),
         ("", _("Tenant"), ""),
         ("members", _("Members"), "users"),
+        ("endpoints", _("Endpoints"), "out"),
         ("tokens", _("API tokens"), "key"),
         ("notices", _("Notifications"), "bell"),
     ]
     for name, label, icon in wanted:
+        if name in _NEEDS and not (actor and actor.may(_NEEDS[name])):
+            continue
         address = _address(name, tenant) if name else ""
         if address or not name:
             yield (name, label, address, icon, unread if name == "notices" else 0)

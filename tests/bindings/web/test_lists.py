@@ -14,6 +14,7 @@ from portal.ground import rls
 from portal.tenants.models import Instance
 from portal.tenants.services import events
 from tests import factories
+from tests.bindings import using
 from tests.bindings.api import rows
 from tests.bindings.web.conftest import Address, kept
 from tests.bindings.web.reading import asked_of_database, read
@@ -286,3 +287,93 @@ def test_a_name_in_the_log_is_never_markup(alice: Somebody, instance: Instance) 
 def test_a_viewer_of_another_tenant_sees_its_own_lists(mallory: Somebody) -> None:
     factories.instance(mallory.tenant, "main-registry")
     assert "main-registry" in read(mallory.client.get("/t/globex/instances/")).text
+
+
+def test_clones_of_a_day_are_one_line(alice: Somebody, instance: Instance) -> None:
+    bound = rows.binding(instance, "gitlab")
+    jenkins = {"kind": "token", "id": "", "name": "jenkins-eu", "ip": "203.0.113.9"}
+    before = timezone.now() - timedelta(days=3)
+    for n in range(42):
+        using.event(bound, "lease.created", actor=jenkins, repository={"path": "platform/api"})
+        if n % 2:
+            happen(instance, 1)
+    for _ in range(5):
+        using.event(bound, "lease.created", actor=jenkins, at=before)
+    client = alice.client
+    page = read(client.get(ACTIVITY))
+    assert page.text.count("42 clones by jenkins-eu today") == 1
+    assert f"5 clones by jenkins-eu on {before.day} {before:%b}" in page.text
+    chinese = read(client.get(ACTIVITY, headers=CHINESE)).text
+    assert "jenkins-eu 今天克隆 42 次" in chinese
+    assert asked_of_database(client, ACTIVITY) <= 10
+
+
+def test_a_line_of_clones_is_not_repeated_on_the_next_page(
+    alice: Somebody, instance: Instance
+) -> None:
+    bound = rows.binding(instance, "gitlab")
+    jenkins = {"kind": "token", "id": "", "name": "jenkins-eu", "ip": ""}
+    for _ in range(30):
+        using.event(bound, "lease.created", actor=jenkins)
+        happen(instance, 2)
+    client = alice.client
+    first = read(client.get(ACTIVITY))
+    assert "30 clones by jenkins-eu today" in first.text
+    second = read(client.get(f"{ACTIVITY}{first.links['Next']}"))
+    assert "clones by jenkins-eu" not in second.text
+    both = first.text.count("changed the instance") + second.text.count("changed the instance")
+    assert both == 60
+
+
+def test_the_log_can_be_narrowed(alice: Somebody, instance: Instance) -> None:
+    bound = rows.binding(instance, "gitlab")
+    using.event(bound, "build.push", repository={"path": "platform/api"}, name="main")
+    using.event(bound, "access.denied", code="X-ROLE-01", actor={"kind": "user", "name": "Carol"})
+    using.event(bound, "binding.bound", at=timezone.now() - timedelta(days=9))
+    client = alice.client
+
+    def found(query: str) -> set[str]:
+        text = read(client.get(f"{ACTIVITY}?{query}")).text
+        words = {"build": "a build of main", "denied": "Carol was refused", "bound": "Alice bound"}
+        return {name for name, said in words.items() if said in text}
+
+    today = timezone.now().date()
+    assert found("kind=builds") == {"build"}
+    assert found("kind=refused") == {"denied"}
+    assert found("who=carol") == {"denied"}
+    assert found(f"since={today - timedelta(days=1)}") == {"build", "denied"}
+    assert found(f"until={today - timedelta(days=5)}") == {"bound"}
+    assert found("kind=nonsense&since=2026-99-99") == {"build", "denied", "bound"}
+    assert "Nothing matches." in read(client.get(f"{ACTIVITY}?who=nobody")).text
+
+
+def test_the_log_is_also_a_file(alice: Somebody, instance: Instance) -> None:
+    bound = rows.binding(instance, "gitlab")
+    using.event(bound, "token.created", token={"name": "=HYPERLINK(1)"}, actor={"name": "=1+1"})
+    using.event(bound, "access.denied", code="X-ROLE-01")
+    answer = alice.client.get("/t/acme/activity.csv?kind=people")
+    table = list(csv.DictReader(io.StringIO(answer.content.decode())))
+    assert [row["type"] for row in table] == ["token.created"]
+    assert table[0]["actor"] == "'=1+1"
+    about = alice.client.get(f"/t/acme/activity.csv?binding={bound.public_id}")
+    table = list(csv.DictReader(io.StringIO(about.content.decode())))
+    assert [row["refused"] for row in table] == ["X-ROLE-01", ""]
+
+
+def test_what_uses_a_binding_reads_as_sentences(alice: Somebody, instance: Instance) -> None:
+    bound = rows.binding(instance, "gitlab")
+    types = [
+        *("build.push", "build.tag", "build.manual", "build.recovered"),
+        *("webhook.created", "webhook.deleted", "webhook.failing", "webhook.repaired"),
+        *("webhook.recovered", "delivery.replayed", "trigger.created", "trigger.changed"),
+        *("trigger.deleted", "lease.created", "lease.revoked", "endpoint.created"),
+        *("endpoint.changed", "endpoint.deleted", "endpoint.secret_replaced"),
+        *("endpoint.test", "endpoint.disabled"),
+    ]
+    about = {"repository": {"path": "platform/api"}, "trigger": {"name": "api main"}}
+    for type in types:
+        using.event(bound, type, **about, endpoint={"name": "builder"}, name="main")
+    for language in ("en", "zh-hans"):
+        text = read(alice.client.get(ACTIVITY, headers={"Accept-Language": language})).text
+        assert [type for type in types if type in text] == []
+        assert text.count("platform/api") >= 12

@@ -55,9 +55,22 @@ POST /bindings/{binding}/leases
 GET /leases
 GET DELETE /leases/{lease}
 GET DELETE /authorizations/{authorization}
+GET /deliveries
+GET /deliveries/{delivery}
+POST /deliveries/{delivery}/replays
+POST /instances/{instance}/triggers
+GET /triggers
+GET PATCH DELETE /triggers/{trigger}
+POST /triggers/{trigger}/runs
 GET /expiries
 GET /expiries.ics
 POST DELETE /expiries/feed
+GET POST /endpoints
+GET PATCH DELETE /endpoints/{endpoint}
+POST /endpoints/{endpoint}/secrets
+POST /endpoints/{endpoint}/tests
+GET /endpoints/{endpoint}/deliveries
+POST /endpoints/{endpoint}/deliveries/{outgoing}/replays
 GET /events
 GET /events/{event}
 GET POST /tokens
@@ -133,6 +146,10 @@ def test_what_needs_if_match_says_so(described):
         ("PATCH", "/api/v1/bindings/{binding}"),
         ("DELETE", "/api/v1/bindings/{binding}"),
         ("PUT", "/api/v1/bindings/{binding}/credential"),
+        ("PATCH", "/api/v1/triggers/{trigger}"),
+        ("DELETE", "/api/v1/triggers/{trigger}"),
+        ("PATCH", "/api/v1/endpoints/{endpoint}"),
+        ("DELETE", "/api/v1/endpoints/{endpoint}"),
     }
 
 
