@@ -30,6 +30,7 @@ from bindings.models import (
 from portal.ground import rls
 from portal.tenants.models import Event, Instance
 from portal.tenants.roles import LEAST
+from tests.bindings import using
 from tests.bindings.api import rows
 from tests.people import Somebody
 
@@ -149,7 +150,8 @@ class World:
         token = self.alice.token("bindings:read").token
         made: dict[str, Any] = {"check": check, "authorization": authorization, "event": event}
         made |= {"token": token, "webhook": webhook, "lease": lease}
-        made |= {"delivery": delivery, "trigger": trigger}
+        made |= {"delivery": delivery, "trigger": trigger, "hook": webhook}
+        made |= {"endpoint": using.endpoint(tenant)}
         return {name: row.public_id for name, row in made.items() if row is not None}
 
 
