@@ -83,16 +83,6 @@ def relay_events() -> None:
         jobs.start(Job.RELAY)
 
 
-@runs(Job.TAKE_UP)
-def take_up(tenant_id: str = "", binding_id: str = "") -> None:
-    """Triggers that wait, at the binding that was just made or at all that live."""
-    known = [(UUID(tenant_id), UUID(binding_id))] if binding_id else waiting.due()
-    for tenant, binding in known:
-        if jobs.ending():
-            return
-        waiting.take_up(tenant_id=tenant, binding_id=binding)
-
-
 @runs(Job.LADDER)
 def climb_ladder() -> None:
     """Flag what ends soon and tell the rungs that were reached."""

@@ -14,7 +14,7 @@ from prometheus_client.core import Metric
 
 from bindings.models import Binding, CodeHost, RefreshIntent, Schedule
 from bindings.services.custody import keyring
-from bindings.services.keep import drills
+from bindings.services.keep import drills, figures
 from bindings.state import FACE, Reach, State, Status, Tone, one_word
 from portal.ground import metrics, rls
 
@@ -27,7 +27,7 @@ def read() -> Iterator[Metric]:
     each key; read whenever Prometheus asks, in one short fleet transaction."""
     now = timezone.now()
     with rls.fleet("figures for monitoring"):
-        found = [_bindings(), _ends(now), _lag(now), _guards(), _intents(), _drills()]
+        found = [_bindings(), _ends(now), _lag(now), _guards(), _intents(), _drills(), _outbox(now)]
     yield from found
     rows = keyring.rows_by_key()
     yield metrics.gauge("key_rows", {(key_id,): n for key_id, n in rows.items()})
@@ -70,6 +70,12 @@ def _ends(now: datetime) -> Metric:
             for provider, every, *counts in rows
         }
     )
+
+
+def _outbox(now: datetime) -> Metric:
+    oldest = figures.oldest_outgoing()
+    waited = 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())
+    return metrics.gauge("outbox_oldest_seconds", {(): waited})
 
 
 def _lag(now: datetime) -> Metric:

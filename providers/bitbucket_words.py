@@ -199,6 +199,7 @@ def hook(raw: reading.Raw) -> Hook:
         url=reading.optional(raw, "url"),
         active=active,
         health="unknown" if active else "disabled",
+        complete=reading.listens(raw, "repo:push"),
     )
 
 

@@ -136,7 +136,12 @@ def wanted_hook(url: str, secret: str) -> Mapping[str, Any]:
 
 def hook(raw: reading.Raw, health: str = "unknown") -> Hook:
     of = "a CodeArts hook"
-    return Hook(reading.stable_id(raw, "id", of), reading.text(raw, "url", of), health=health)
+    return Hook(
+        reading.stable_id(raw, "id", of),
+        reading.text(raw, "url", of),
+        health=health,
+        complete=reading.subscribed(raw, "push_events", "tag_push_events"),
+    )
 
 
 def is_ours(raw: reading.Raw) -> bool:

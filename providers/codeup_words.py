@@ -151,6 +151,7 @@ def hook(raw: reading.Raw) -> Hook:
     return Hook(
         id=reading.stable_id(raw, "id", "a Codeup hook"),
         url=reading.text(raw, "url", "a Codeup hook"),
+        complete=reading.subscribed(raw, "pushEvents", "tagPushEvents"),
     )
 
 

@@ -190,6 +190,7 @@ def hook(raw: reading.Raw) -> Hook:
         url=reading.optional(reading.inner(raw, "config"), "url"),
         active=active,
         health="unknown" if active else "disabled",
+        complete=reading.listens(raw, "push") and reading.sends_json(raw),
     )
 
 

@@ -135,7 +135,11 @@ def wanted_hook(url: str, secret: str) -> Mapping[str, Any]:
 
 
 def hook(raw: reading.Raw) -> Hook:
-    return Hook(id=reading.stable_id(raw, "id", "a Gitee hook"), url=reading.optional(raw, "url"))
+    return Hook(
+        id=reading.stable_id(raw, "id", "a Gitee hook"),
+        url=reading.optional(raw, "url"),
+        complete=reading.subscribed(raw, "push_events", "tag_push_events"),
+    )
 
 
 def push(raw: reading.Raw) -> Push:

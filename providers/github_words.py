@@ -212,6 +212,7 @@ def hook(raw: reading.Raw) -> Hook:
         url=reading.optional(reading.inner(raw, "config"), "url"),
         active=active,
         health=_health(reading.inner(raw, "last_response")) if active else "disabled",
+        complete=reading.listens(raw, "push") and reading.sends_json(raw),
     )
 
 

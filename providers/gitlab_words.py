@@ -256,6 +256,7 @@ def hook(raw: reading.Raw) -> Hook:
         health="disabled" if off else "ok" if status == "executable" else "unknown",
         signed=raw.get("signing_token_present") is True,
         disabled_until=reading.moment(raw.get("disabled_until")),
+        complete=reading.subscribed(raw, "push_events", "tag_push_events"),
     )
 
 

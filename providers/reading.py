@@ -288,6 +288,22 @@ def holds_later(matching: str) -> Callable[[str], bool]:
 # -- hooks and clones ----------------------------------------------------------------------------
 
 
+def subscribed(raw: Raw, *flags: str) -> bool:
+    """Whether none of these events is switched off; a host that does not say has them on."""
+    return not any(raw.get(flag) is False for flag in flags)
+
+
+def listens(raw: Raw, event: str) -> bool:
+    """Whether `event` is among the events of a hook; a host that does not say has it."""
+    events = raw.get("events")
+    return not isinstance(events, list) or event in events or "*" in events
+
+
+def sends_json(raw: Raw) -> bool:
+    """Whether a hook sends JSON and no form; a host that does not say does."""
+    return bool(inner(raw, "config").get("content_type", "json") == "json")
+
+
 def one_hook(
     url: str,
     hooks: Callable[[], Iterable[Hook]],

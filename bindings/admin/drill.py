@@ -24,9 +24,7 @@ class DrillForm(forms.Form):
     """Which binding, and what happens to it."""
 
     binding = forms.CharField(max_length=40, help_text="bnd_…, as in the address of its page.")
-    scenario = forms.ChoiceField(
-        choices=[(one.value, SCENARIOS[one]) for one in Scenario if one != Scenario.HOOK_DISABLED]
-    )
+    scenario = forms.ChoiceField(choices=[(one.value, SCENARIOS[one]) for one in Scenario])
 
 
 @require_http_methods(["GET", "POST"])

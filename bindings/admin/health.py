@@ -71,7 +71,7 @@ def _states(found: Figures) -> Iterator[Figure]:
 
 def _work(found: Figures, now: datetime) -> Iterator[Figure]:
     """What is under way, and what is late."""
-    oldest = "" if found.oldest is None else f"the oldest {words.relative(found.oldest, now)}"
+    oldest = _since(found.oldest, now)
     minutes = int(figures.LATE.total_seconds()) // 60
     endings, hosts = _list("ending"), _list("codehost")
     yield Figure("Ending within 30 days", found.soon, _bindings(ends="30"), _warn(found.soon))
@@ -80,6 +80,12 @@ def _work(found: Figures, now: datetime) -> Iterator[Figure]:
     yield Figure("Checks late", found.late, _bindings(checks="late"), _warn(found.late), late)
     yield Figure("Unbindings to clean up", found.endings, f"{endings}?work=open")
     yield Figure("Left to a person", found.left, f"{endings}?work=left", _warn(found.left))
+    sick = f"{_list('hook')}?health=unhealthy"
+    yield Figure("Unhealthy webhooks", found.hooks, sick, _warn(found.hooks))
+    sent, oldest = _list("dispatch"), _since(found.outgoing_oldest, now)
+    yield Figure("Events on their way", found.outgoing, f"{sent}?state=waiting", sub=oldest)
+    yield Figure("Dead letters", found.dead, f"{sent}?state=abandoned", _warn(found.dead))
+    yield Figure("Endpoints off", found.off, f"{_list('endpoint')}?status=off", _warn(found.off))
     yield Figure("Mass guards in force", found.held, f"{hosts}?held=1", _warn(found.held))
     yield Figure("Servers down", found.down, f"{hosts}?weather=down", _warn(found.down))
 
@@ -121,6 +127,10 @@ def _wanted(found: Figures, keys: Sequence[Key]) -> Iterator[Figure]:
     if found.left:
         url = f"{_list('ending')}?work=left"
         yield Figure("Unbindings left something at the platform", found.left, url)
+
+
+def _since(oldest: datetime | None, now: datetime) -> str:
+    return "" if oldest is None else f"the oldest {words.relative(oldest, now)}"
 
 
 def _warn(number: int) -> str:

@@ -9,6 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from django.utils import translation
 from django.views.decorators.csrf import csrf_exempt
 
 from bindings.services.clone import client, entering, proxy, words
@@ -22,19 +23,22 @@ _SHAPE = re.compile(
 _CLIMBS = re.compile(r"(?:^|/)\.{0,2}(?:/|$)")
 _METHODS = {proxy.ADVERTISEMENT: "GET", proxy.PACK: "POST"}
 _OVERRIDES = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")
+_PLAIN = "text/plain; charset=utf-8"
 _NEVER = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 @csrf_exempt
 def git(request: HttpRequest) -> HttpResponseBase:
     """Everything below `/git/`."""
-    try:
-        return _answer(request)
-    except TurnedAway as away:
-        said = HttpResponse(away.text, content_type="text/plain; charset=utf-8", status=away.status)
-        for name, value in (_NEVER | away.headers).items():
-            said.headers[name] = value
-        return said
+    # git asks for the language of its user; the thread may still have that of another request.
+    with translation.override(translation.get_language_from_request(request)):
+        try:
+            return _answer(request)
+        except TurnedAway as away:
+            said = HttpResponse(away.text, content_type=_PLAIN, status=away.status)
+            for name, value in (_NEVER | away.headers).items():
+                said.headers[name] = value
+            return said
 
 
 def _answer(request: HttpRequest) -> HttpResponseBase:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django.db import models
 from django.db.models import Q
@@ -27,6 +30,12 @@ class HookStatus(models.TextChoices):
     FAILING = "failing", "Failing"
     REMOVING = "removing", "Being removed"
     REMOVED = "removed", "Removed"
+
+
+TROUBLED = frozenset(
+    {HookStatus.MISSING, HookStatus.MISMATCH, HookStatus.DISABLED, HookStatus.FAILING}
+)
+"""It may not deliver what is pushed."""
 
 
 class Proof(models.TextChoices):
@@ -86,6 +95,13 @@ class Hook(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.public_id} ({self.status})"
+
+
+def compare_soon(bindings: Iterable[UUID], now: datetime) -> int:
+    """Let the webhooks of these bindings be compared with their hosts next; how many. Needs an open
+    scope."""
+    rows = Hook.objects.filter(binding_id__in=list(bindings), check_at__gt=now)
+    return rows.exclude(status=HookStatus.REMOVED).update(check_at=now)
 
 
 class Head(models.Model):

@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import HttpResponse, QueryDict
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from bindings import problems
 from bindings.models import Binding
-from bindings.services.browse import builds, missing, refs, repositories
+from bindings.services.browse import builds, refs, repositories
 from bindings.services.browse.repositories import Listed, Listing
 from bindings.services.custody.use import usable
-from bindings.web import shown
+from bindings.services.listen import hooks
+from bindings.web import automatic, shown
 from bindings.web.binding import find, head
 from bindings.web.forms import LinkForm
-from portal.ground import refusals
+from portal.ground import refusals, turns
 from portal.ground.refusals import NotYours, Refusal
 from portal.tenants.middleware import Request, reaches_provider
 
 READ = "repositories:read"
+HOOKS = "webhooks:write"
 _PAGE = 50
-_MOST_REFS = 200  # shown of each; a search finds the others
+_MOST_REFS = 100  # shown of each; a search finds the others
 _LONGEST = 100  # letters of a search, as in the API
 
 
@@ -53,7 +55,7 @@ class Wanted:
             group=query.get("group", ""),
             hooks=query.get("hooks") == "1",
             itself=bool(q) and query.get("itself") == "1",
-            page=int(page) if page.isdecimal() and len(page) < 6 and int(page) else 1,
+            page=max(1, int(page)) if page.isascii() and page.isdigit() and len(page) < 6 else 1,
         )
 
     def query(self, **changed: Any) -> str:
@@ -67,17 +69,30 @@ class Wanted:
         } | changed
         return urlencode({name: value for name, value in named.items() if value})
 
-    @property
-    def anything(self) -> bool:
-        return bool(self.q or self.group or self.hooks)
 
-
-def live(request: Request, public_id: str) -> Binding:
+def live(request: Request, public_id: str, scope: str = READ) -> Binding:
     """The binding of a page that needs one in service. Raises NotYours, NotAllowed."""
-    binding = find(request.actor, public_id, READ)
+    binding = find(request.actor, public_id, scope)
     if binding.unbound_at is not None:
         raise NotYours
     return binding
+
+
+def home(request: Request, binding: Binding) -> str:
+    """The address of the list."""
+    return reverse("repositories", args=[request.tenant.slug, binding.public_id])
+
+
+def framed(request: Request, binding: Binding, *path: tuple[str, str]) -> dict[str, Any]:
+    """The context of a page below the binding's tab Repositories. `path`: behind the platform."""
+    found = head(request, binding, timezone.now())
+    *before, (label, _here) = found["crumbs"]
+    return {
+        **found,
+        "tab": "repositories",
+        "crumbs": [*before, (label, found["back_url"]), *path],
+        "list_url": home(request, binding),
+    }
 
 
 @require_GET
@@ -87,40 +102,27 @@ def listing(request: Request, tenant: str, public_id: str) -> HttpResponse:
     once it is open."""
     binding, wanted = live(request, public_id), Wanted.read(request.GET)
     found = repositories.last(binding=binding, searched=wanted.q if wanted.itself else "")
-    works = shown.usable(binding)
-    context = {
-        **head(request, binding, timezone.now()),
-        **_listed(request, binding, wanted, found),
-        "tab": "repositories",
-        "asks": works and (found is None or not (found.fresh or found.stale)),
-        "form": LinkForm(),
-    }
-    return TemplateResponse(request, "bindings/repositories.html", context)
+    old = found is None or not (found.fresh or found.stale)
+    return _page(request, binding, wanted, found, asks=old and shown.usable(binding))
 
 
 @require_http_methods(["GET", "POST"])
 @reaches_provider
 def refresh(request: Request, tenant: str, public_id: str) -> HttpResponse:
-    """Ask the platform: a POST always, a GET where the list is older than ten minutes. htmx gets
-    the list itself, everybody else is led back to its page."""
-    binding = live(request, public_id)
-    wanted = Wanted.read(request.POST if request.method == "POST" else request.GET)
+    """Ask the platform: a POST always, a GET where the list is older than ten minutes. htmx takes
+    the list out of the page, everybody else is led back to it."""
+    binding, posted = live(request, public_id), request.method == "POST"
+    wanted = Wanted.read(request.POST if posted else request.GET)
     found, refused = None, None
     try:
-        found = _asked(binding, wanted, fresh=request.method == "POST")
+        found = _asked(binding, wanted, fresh=posted)
     except Refusal as told:
         refused = told
-    if request.headers.get("HX-Request") != "true":
-        if refused is not None:
-            messages.error(request, refusals.words(refused.code, refused.facts).detail)
-        page = reverse("repositories", args=[tenant, public_id])
-        return redirect(f"{page}?{wanted.query()}")
-    context = {
-        **head(request, binding, timezone.now()),
-        **_listed(request, binding, wanted, found, refused),
-        "part": True,
-    }
-    return TemplateResponse(request, "bindings/repositories_part.html", context)
+    if request.headers.get("HX-Request") == "true":
+        return _page(request, binding, wanted, found, refused)
+    if refused is not None:
+        messages.error(request, refusals.words(refused.code, refused.facts).detail)
+    return redirect(f"{home(request, binding)}?{wanted.query(page='')}".rstrip("?"))
 
 
 def _asked(binding: Binding, wanted: Wanted, *, fresh: bool) -> Listing:
@@ -129,44 +131,54 @@ def _asked(binding: Binding, wanted: Wanted, *, fresh: bool) -> Listing:
     return repositories.repositories(binding=binding, fresh=fresh)
 
 
-def _listed(
+def _page(
     request: Request,
     binding: Binding,
     wanted: Wanted,
     found: Listing | None,
     refused: Refusal | None = None,
-) -> dict[str, Any]:
-    rows = list(_chosen(found, wanted)) if found else []
-    first = (wanted.page - 1) * _PAGE
-    page, starts = rows[first : first + _PAGE], {}
-    if page:
-        starts = builds.of(binding, [row.id for row in page])
-    return {
+    *,
+    asks: bool = False,
+) -> HttpResponse:
+    context = {
+        **framed(request, binding, (_("Repositories"), "")),
+        **_listed(request, binding, wanted, found),
         "wanted": wanted,
         "found": found,
+        "refused": refusals.words(refused.code, refused.facts) if refused else None,
+        "asks": asks,
+        "usable": shown.usable(binding),
+        "form": LinkForm(auto_id="missing_%s"),
+    }
+    return TemplateResponse(request, "bindings/repositories.html", context)
+
+
+def _listed(
+    request: Request, binding: Binding, wanted: Wanted, found: Listing | None
+) -> dict[str, Any]:
+    rows = _chosen(found, wanted) if found else []
+    first = (wanted.page - 1) * _PAGE
+    page, more = rows[first : first + _PAGE], len(rows) > first + _PAGE
+    starts = builds.of(binding, [row.id for row in page]) if page else {}
+    return {
+        "rows": [automatic.row(request.actor, binding, one, starts.get(one.id)) for one in page],
         "total": len(found.rows) if found else 0,
         "matches": len(rows),
-        "rows": [_row(request, binding, row, starts.get(row.id, builds.NONE)) for row in page],
-        "groups": _groups(found.rows) if found else [],
-        "refused": refusals.words(refused.code, refused.facts) if refused else None,
-        "shown_from": first + 1,
-        "shown_to": first + len(page),
+        "from": first + 1,
+        "to": first + len(page),
         "newer_url": f"?{wanted.query(page=wanted.page - 1)}" if wanted.page > 1 else "",
-        "older_url": f"?{wanted.query(page=wanted.page + 1)}" if rows[first + _PAGE :] else "",
+        "older_url": f"?{wanted.query(page=wanted.page + 1)}" if more else "",
         "query": wanted.query(),
-        "whole_url": f"?{wanted.query(itself='')}",
-        "hidden": _hidden(found) if found else None,
-        "needed": missing.needed(binding),
-        "usable": shown.usable(binding),
+        "groups": _groups(found.rows) if found else [],
+        "hidden": _hidden(found.hidden) if found else None,
     }
 
 
-def _chosen(found: Listing, wanted: Wanted) -> Sequence[Listed]:
-    q = "" if wanted.itself else wanted.q
+def _chosen(found: Listing, wanted: Wanted) -> list[Listed]:
+    q = "" if found.searched else wanted.q
     rows = repositories.select(found.rows, q=q, archived="all", hooks=wanted.hooks or None)
-    if not wanted.group:
-        return list(rows)
-    return [row for row in rows if row.path.startswith(f"{wanted.group}/")]
+    inside = f"{wanted.group}/" if wanted.group else ""
+    return [row for row in rows if row.path.startswith(inside)]
 
 
 def _groups(rows: Sequence[Listed]) -> list[tuple[str, int]]:
@@ -180,55 +192,62 @@ def _groups(rows: Sequence[Listed]) -> list[tuple[str, int]]:
     return sorted(count.items(), key=lambda one: one[0].lower())
 
 
-def _hidden(found: Listing) -> dict[str, Any] | None:
+def _hidden(parts: Sequence[Mapping[str, str]]) -> dict[str, Any] | None:
     """Whose repositories the platform does not show this app, and where that can be changed."""
-    if not found.hidden:
+    if not parts:
         return None
-    names = [part["organization"] for part in found.hidden if part["organization"]]
     return {
-        "n": len(found.hidden),
-        "names": ", ".join(names),
-        "fix_url": next((part["fix_url"] for part in found.hidden if part["fix_url"]), ""),
-        "code": found.hidden[0]["code"],
+        "n": len(parts),
+        "names": ", ".join(part["organization"] for part in parts if part["organization"]),
+        "fix_url": next((part["fix_url"] for part in parts if part["fix_url"]), ""),
+        "code": parts[0]["code"],
     }
 
 
-def _row(request: Request, binding: Binding, row: Listed, starts: builds.Builds) -> dict[str, Any]:
-    return {"row": row, "starts": starts, **_automatic(binding, row, starts)}
+@require_POST
+@reaches_provider
+def switch(request: Request, tenant: str, public_id: str) -> HttpResponseBase:
+    """Turn automatic builds of one repository on, with a test, or off."""
+    binding = live(request, public_id, HOOKS)
+    name = request.POST.get("repository", "")
+    try:
+        if request.POST.get("to") == "off":
+            _off(request, binding, name)
+        else:
+            _on(request, binding, name)
+    except Refusal as refused:
+        messages.error(request, refusals.words(refused.code, refused.facts).detail)
+    return turns.to(request, turns.safe_next(request, home(request, binding)))
 
 
-def _automatic(binding: Binding, row: Listed, starts: builds.Builds) -> dict[str, Any]:
-    """The pill of automatic builds: tone, word, and in one sentence why not."""
-    prefix = problems.prefix_of(binding.provider)
-    reason = ""
-    if row.trigger_mode_reason:
-        facts = {"login": binding.account_login, "path": row.path, "role": row.access_name}
-        reason = refusals.words(row.trigger_mode_reason, facts).detail
-    if starts.hook is not None:
-        return _of_hook(starts) | {"reason": ""}
-    word = {
-        f"{prefix}-REPO-03": _("Archived"),
-        f"{prefix}-HOOK-07": _("Manual: in a subgroup"),
-        f"{prefix}-HOOK-02": _("Needs %(role)s") % {"role": missing.needed(binding)},
-    }.get(row.trigger_mode_reason or "", _("By hand") if reason else _("Off"))
-    return {"tone": "", "symbol": "off", "word": word, "reason": reason}
+def _on(request: Request, binding: Binding, name: str) -> None:
+    """A host that cannot send a test, or does not now, has the webhook all the same."""
+    hook, _made = hooks.add(actor=request.actor, binding=binding, repository=name)
+    done = _("The webhook of %(path)s is in place.") % {"path": hook.repository.path}
+    try:
+        hooks.test(actor=request.actor, hook=hook)
+    except Refusal as refused:
+        untested = _("It could not be tested:")
+        why = refusals.words(refused.code, refused.facts).detail
+        messages.warning(request, f"{done} {untested} {why}")
+    else:
+        tested = _("A test is on its way.")
+        messages.success(request, f"{done} {tested}")
 
 
-def _of_hook(starts: builds.Builds) -> dict[str, Any]:
-    assert starts.hook is not None  # noqa: S101 - asked for by its only caller
-    tones = {
-        "active": ("ok", "ok", _("On")),
-        "unverified": ("info", "clock", _("On, nothing received yet")),
-        "removing": ("", "off", _("Being turned off")),
-    }
-    tone, symbol, word = tones.get(starts.hook.status, ("warn", "warn", _("Needs attention")))
-    return {"tone": tone, "symbol": symbol, "word": word}
+def _off(request: Request, binding: Binding, name: str) -> None:
+    starts = builds.of(binding, [name]).get(name, builds.NONE)
+    if starts.hook is None:
+        raise NotYours
+    hooks.remove(actor=request.actor, hook=starts.hook)
+    done = _("Pushes to %(path)s start no builds any more.")
+    messages.success(request, done % {"path": starts.hook.repository.path})
 
 
 @require_GET
 @reaches_provider
 def one(request: Request, tenant: str, public_id: str, repository: str) -> HttpResponse:
-    """Branches and tags of one repository, at most ten minutes old; `ref` is resolved anew."""
+    """Branches and tags of one repository, at most ten minutes old; `ref` is asked for anew."""
     binding = live(request, public_id)
     usable(binding)
     q, ref = request.GET.get("q", "").strip()[:_LONGEST], request.GET.get("ref", "").strip()[:300]
@@ -236,20 +255,20 @@ def one(request: Request, tenant: str, public_id: str, repository: str) -> HttpR
     row = repositories.repository(binding=binding, key=repository)
     branches, kept = refs.branches(binding=binding, repository=row.id, q=q, fresh=fresh)
     tags, _kept = refs.tags(binding=binding, repository=row.id, q=q, fresh=fresh)
-    found, refused = _resolved(binding, row.id, ref) if ref else (None, None)
-    starts = builds.of(binding, [row.id]).get(row.id, builds.NONE)
+    resolved, refused = _resolved(binding, row.id, ref) if ref else (None, None)
+    starts = builds.of(binding, [row.id]).get(row.id)
     context = {
-        **head(request, binding, timezone.now()),
-        **_row(request, binding, row, starts),
-        "tab": "repositories",
+        **framed(request, binding, (_("Repositories"), home(request, binding)), (row.path, "")),
+        "one": automatic.row(request.actor, binding, row, starts),
         "q": q,
         "ref": ref,
-        "branches": branches[:_MOST_REFS],
-        "tags": tags[:_MOST_REFS],
-        "counts": (len(branches), len(tags)),
+        "lists": [
+            {"name": _("Branches"), "refs": branches[:_MOST_REFS], "count": len(branches)},
+            {"name": _("Tags"), "refs": tags[:_MOST_REFS], "count": len(tags)},
+        ],
         "most": _MOST_REFS,
         "kept": kept,
-        "resolved": found,
+        "resolved": resolved,
         "refused": refused,
     }
     return TemplateResponse(request, "bindings/repository.html", context)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from django.http import HttpResponse
 from django.template.response import TemplateResponse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
@@ -12,8 +11,7 @@ from bindings.models import Binding
 from bindings.services.browse import missing
 from bindings.services.browse.missing import Diagnosis
 from bindings.services.browse.specs import LABELS
-from bindings.web.binding import head
-from bindings.web.browse import live
+from bindings.web.browse import framed, home, live
 from bindings.web.forms import LinkForm, posted
 from portal.ground.refusals import Refusal, words
 from portal.tenants.middleware import Request, reaches_provider
@@ -35,8 +33,12 @@ def page(request: Request, tenant: str, public_id: str) -> HttpResponse:
                 raise
             form.add_error("link", words(refused.code, refused.facts).detail)
     context = {
-        **head(request, binding, timezone.now()),
-        "tab": "repositories",
+        **framed(
+            request,
+            binding,
+            (_("Repositories"), home(request, binding)),
+            (_("A repository is missing?"), ""),
+        ),
         "form": form,
         "found": found,
         "tone": _TONES.get(found.verdict, "info") if found else "",

@@ -101,6 +101,7 @@ urlpatterns = [
     path(f"{_BINDING}activity/", binding.activity, name="binding_activity"),
     path(f"{_BINDING}repositories/", browse.listing, name="repositories"),
     path(f"{_BINDING}repositories/refresh/", browse.refresh, name="repositories_refresh"),
+    path(f"{_BINDING}repositories/automatic/", browse.switch, name="automatic"),
     path(f"{_BINDING}repositories/<path:repository>/", browse.one, name="repository"),
     path(f"{_BINDING}missing/", missing.page, name="missing"),
     path(f"{_BINDING}check/", binding.check, name="check"),

@@ -38,7 +38,9 @@ def apply(portal: Client, options: Namespace) -> int:
     failed: set[tuple[str, str]] = set()
     items = []
     for step in found:
-        item = _skipped(step) if _place(step) in failed and step.trigger else _made(portal, step)
+        item = (
+            _skipped(step) if _place(step) in failed and step.trigger else carry_out(portal, step)
+        )
         if item["status"] != "done" and step.action in ("bind", "switch"):
             failed.add(_place(step))
         items.append(item)
@@ -50,7 +52,8 @@ def apply(portal: Client, options: Namespace) -> int:
     return 1 if left else 0
 
 
-def _made(portal: Client, step: Step) -> JSON:
+def carry_out(portal: Client, step: Step) -> JSON:
+    """Do one thing; its outcome, also when the portal refuses it."""
     if step.refusal:
         return _item(step, "refused", detail=step.refusal)
     do = _TRIGGER[step.action] if step.trigger else _BINDING[step.action]
@@ -69,17 +72,31 @@ def _bind(portal: Client, step: Step) -> JSON:
     if not step.needs and "oauth" in methods:
         return _link(portal, step, replaces)
     typed = {name: step.wanted[name] for name in _TYPED if step.wanted.get(name)}
-    body = {"provider": step.provider, "token": _token(step), **typed, **replaces}
+    body = {"provider": step.provider, "token": _token(step), **typed}
     end = step.wanted.get("expires_on")
-    bound = portal.post(f"{path}/bindings", body | ({"expires_on": end} if end else {})).body
-    rest = {"auto_rotate": True} if step.wanted.get("auto_rotate") else {}
-    if rest:
-        portal.ask("PATCH", f"/bindings/{bound['id']}", body=rest, match="*")
-    login = step.wanted.get("account")
-    if login and bound["account"]["login"] != login:
-        other = f"the token belongs to {bound['account']['login']}, the file says {login}"
-        return _item(step, "failed", detail=other, binding=bound["id"])
+    body |= {"expires_on": end} if end else {}
+    _same_account(portal, step, body)
+    bound = portal.post(f"{path}/bindings", body | replaces).body
+    if step.wanted.get("auto_rotate"):
+        match = portal.get(f"/bindings/{bound['id']}").etag
+        rotates = {"auto_rotate": True}
+        portal.ask("PATCH", f"/bindings/{bound['id']}", body=rotates, match=match)
     return _item(step, "done", binding=bound["id"])
+
+
+def _same_account(portal: Client, step: Step, body: JSON) -> None:
+    """Before anything is bound or ended: is the token of the account the file names? Raises
+    Refused."""
+    login = step.wanted.get("account")
+    if not login:
+        return
+    asked = {name: value for name, value in body.items() if name != "labels"}
+    found = portal.post("/connection-tests", asked).body
+    if not found["ok"]:
+        raise Refused(found["detail"], found["code"] or "")
+    theirs = found["account"]["login"]
+    if theirs != login:
+        raise Refused(f"The token belongs to {theirs}, and the file says {login}.")
 
 
 def _link(portal: Client, step: Step, more: JSON) -> JSON:

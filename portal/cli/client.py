@@ -14,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from email.message import Message
 from http.client import HTTPException
@@ -105,6 +105,17 @@ class Client:
     def post(self, path: str, body: JSON | None = None) -> Answer:
         return self.ask("POST", path, body=body or {})
 
+    def form(self, path: str, fields: Mapping[str, str]) -> Answer:
+        """A form to a page of the portal, once: what it holds may be used up."""
+        headers = {"Accept": "application/json", "User-Agent": f"mooring-cli/{VERSION}"}
+        sent = urllib.request.Request(  # noqa: S310 - site_of
+            f"{self.site}{path}", data=urlencode(fields).encode(), headers=headers, method="POST"
+        )
+        reply = self._send(sent)
+        if reply.status >= 300:
+            raise _refusal(reply)
+        return _answer(reply)
+
     def ask(
         self,
         method: str,
@@ -170,7 +181,10 @@ class Client:
 def site_of(text: str) -> str:
     """The address of a portal, ready to put a path behind: https, or http on this machine. Raises
     Usage for everything else."""
-    parts = urlsplit(text.strip())
+    text = text.strip()
+    if not text.isprintable():  # urlsplit drops line breaks and goes on
+        raise Usage("The address of the portal is one line.")
+    parts = urlsplit(text)
     plain = parts.scheme == "http" and _on_loopback(parts.hostname or "")
     if parts.scheme != "https" and not plain:
         raise Usage("The address of the portal begins with https:// (http:// only on loopback).")

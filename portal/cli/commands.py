@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import re
 import time
-import webbrowser
 from argparse import Namespace
 from collections.abc import Callable
 from typing import Any
 
-from portal.cli import keeping, tables
+from portal.cli import browser, keeping, tables
 from portal.cli.client import JSON, Client, Query, Refused, Usage, piece
 from portal.cli.tables import EXIT, show
 
@@ -231,7 +230,7 @@ def _by_consent(portal: Client, instance: str, asked: JSON) -> JSON:
     """Print and open the link, then wait until somebody went through with it, or time is up."""
     attempt = portal.post(f"/instances/{instance}/authorizations", asked).body
     tables.note(f"Open this page within 10 minutes: {attempt['url']}")
-    webbrowser.open(attempt["url"])
+    browser.show(attempt["url"])
     while attempt["status"] in ("waiting", "confirming"):
         time.sleep(_EVERY)
         attempt = portal.get(f"/authorizations/{attempt['id']}").body

@@ -129,7 +129,7 @@ def _read() -> dict[str, str]:
     """What `login` kept. Raises Usage when others may read it, or nobody can."""
     try:
         with _place().open(encoding="utf-8") as file:
-            if os.fstat(file.fileno()).st_mode & 0o077:
+            if os.name == "posix" and os.fstat(file.fileno()).st_mode & 0o077:
                 raise Usage(f"Others may read {_place()}. Run: chmod 600 {_place()}")
             known = json.load(file)
     except FileNotFoundError:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import platform
 from argparse import Namespace
 
-from portal.cli import keeping, tables
+from portal.cli import browser, keeping, tables
 from portal.cli.client import Client, Refused
 
 
 def login(options: Namespace) -> int:
-    """Take a token and keep it, once the portal has said whose it is."""
+    """Get a token, from a browser or from standard input, and keep it once the portal has said
+    whose it is."""
     site = keeping.meant(options.url)
-    token = keeping.secret("API token")
+    if options.with_token:
+        token = keeping.secret("API token")
+    else:
+        token = browser.approved(site, platform.node())
     portal = Client(site, token)
     me = portal.get("/me").body
     where = keeping.keep(site, token)

@@ -74,6 +74,18 @@ def when(context: template.Context, moment: datetime, shown: str = "relative") -
 
 
 @register.simple_tag(takes_context=True)
+def age(context: template.Context, moment: datetime) -> str:
+    """How old something is, as a length of time."""
+    return words.age(moment, context.get("now") or timezone.now())
+
+
+@register.filter
+def visibility(word: str) -> str:
+    """Who may see a repository; a platform's own word stays as it is."""
+    return str(words.VISIBILITIES.get(word, word))
+
+
+@register.simple_tag(takes_context=True)
 def end_words(
     context: template.Context, quality: str, at: datetime | None = None, **said: Any
 ) -> words.End:

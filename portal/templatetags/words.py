@@ -204,6 +204,24 @@ def full(moment: datetime) -> str:
     return f"{day(utc.date())}, {utc:%H:%M:%S} UTC"
 
 
+def age(moment: datetime, now: datetime) -> str:
+    """How long ago that was, as a length of time: "4 min", "2 h", "3 days"."""
+    away = max(60, round((now - moment).total_seconds()))
+    if away < 3600:
+        return _("%(n)d min") % {"n": away // 60}
+    if away < 86_400:
+        return _("%(n)d h") % {"n": away // 3600}
+    return ngettext("%(n)d day", "%(n)d days", away // 86_400) % {"n": away // 86_400}
+
+
+VISIBILITIES = {
+    "private": gettext_lazy("private"),
+    "internal": gettext_lazy("internal"),
+    "public": gettext_lazy("public"),
+}
+"""Who may see a repository, in words."""
+
+
 def relative(moment: datetime, now: datetime) -> str:
     """A moment as seen from `now`: "12 min ago", "in 2 h", and a date beyond two weeks."""
     seconds = round((moment - now).total_seconds())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from portal.tenants.signin import recent_sign_in
-from portal.tenants.web import chooser, me, tokens
+from portal.tenants.web import chooser, me, terminal, tokens
 
 urlpatterns = [
     path("", chooser.start, name="start"),
@@ -17,6 +17,9 @@ urlpatterns = [
         recent_sign_in(tokens.revoke),
         name="token_revoke",
     ),
+    path("terminal/", terminal.start, name="terminal_start"),
+    path("terminal/token", terminal.collect, name="terminal_token"),
+    path("t/<slug:tenant>/terminal/", recent_sign_in(terminal.approve), name="terminal"),
     path("me/language/", me.language, name="language"),
     path("me/theme/", me.theme, name="theme"),
 ]

@@ -33,8 +33,8 @@ More, for tests
            role: none, guest, read, write, maintain, admin or a number
     PATCH  /_control/accounts/{login} {provider, state, login, name}
            state: active, blocked, deactivated; a new login is a rename
-    PATCH  /_control/hooks/{id} {provider, active, disabled, off_seconds, deleted}
-           what a person or the platform does to a hook
+    PATCH  /_control/hooks/{id} {provider, active, disabled, off_seconds, deleted, url,
+           settings}                                           what somebody does to a hook
     GET    /_control/hooks/{id}?provider=                      with its deliveries, bodies included
     POST   /_control/clock {skew}                              seconds this host is ahead
     POST   /_control/budgets {provider, account, remaining}    GitHub's requests left this hour

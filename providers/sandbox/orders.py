@@ -279,6 +279,8 @@ def change_hook(site: Site, number: str, asked: Mapping[str, Any]) -> Hook:
     found.off_for_good = bool(asked.get("disabled", found.off_for_good))
     if "off_seconds" in asked:
         found.off_until = site.world.now() + float(asked["off_seconds"])
+    found.url = str(asked.get("url", found.url))
+    found.settings.update(asked.get("settings", {}))
     if asked.get("deleted"):
         del site.hooks[found.id]
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 
-MODULES = ("sweep",)
+MODULES = ("sweep", "clones")
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
-"""What tests of the product share: the sandbox's hosts, and clocks that are moved by hand."""
+"""What tests of the product share: the sandbox's hosts, and a builder that listens."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from tests.bindings import sources
 from tests.bindings.sources import GitHub, GitLab
 from tests.hosts import Sandbox
 from tests.people import Somebody
+from tests.receiver import Receiver
 
 
 @pytest.fixture
@@ -37,3 +39,16 @@ def github(near: Sandbox, db: None) -> GitHub:
 def binding(gitlab: GitLab, alice: Somebody, instance: Instance) -> Binding:
     """alice's live binding of build-bot, with the token that has api."""
     return gitlab.bind(alice.actor, instance)
+
+
+@pytest.fixture
+def on_loopback(settings: Any) -> None:
+    """Builders on this machine may be reached, over plain HTTP."""
+    settings.MOORING_ENDPOINT_ALLOW_CIDRS = ("127.0.0.0/8",)
+    settings.MOORING_ENDPOINT_ALLOW_HTTP = True
+
+
+@pytest.fixture
+def builder(on_loopback: None) -> Iterator[Receiver]:
+    with Receiver() as listening:
+        yield listening

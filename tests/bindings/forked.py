@@ -20,6 +20,7 @@ from django.utils import timezone  # noqa: E402
 from bindings.services.custody import ahead, refresh  # noqa: E402
 from bindings.services.custody.intents import Left, claim  # noqa: E402
 from bindings.services.keep import upkeep  # noqa: E402
+from bindings.services.tell import relay  # noqa: E402
 
 
 def serve(pipe: Connection, given: dict[str, Any]) -> None:
@@ -45,6 +46,11 @@ def _upkeep() -> dict[str, int]:
     return dict(upkeep.run(budget_s=30).outcomes)
 
 
+def _relay(seconds: float) -> dict[str, int]:
+    """One slice of the relay."""
+    return dict(relay.run(budget_s=seconds).outcomes)
+
+
 def _claim_and_wait(tenant: UUID, binding: UUID) -> None:
     """Stand between the intent and the request, for ever."""
     claim(tenant_id=tenant, binding_id=binding, now=timezone.now())
@@ -63,6 +69,7 @@ _WORK = {
     "rest": time.sleep,
     "once": _once,
     "upkeep": _upkeep,
+    "relay": _relay,
     "claim and wait": _claim_and_wait,
     "claim and freeze": _claim_and_freeze,
 }

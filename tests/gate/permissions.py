@@ -21,7 +21,9 @@ from bindings.models import (
     Binding,
     Check,
     Delivery,
+    Dispatch,
     Ending,
+    Endpoint,
     Hook,
     Lease,
     Repository,
@@ -30,7 +32,6 @@ from bindings.models import (
 from portal.ground import rls
 from portal.tenants.models import Event, Instance
 from portal.tenants.roles import LEAST
-from tests.bindings import using
 from tests.bindings.api import rows
 from tests.people import Somebody
 
@@ -147,12 +148,22 @@ class World:
                 expires_at=now + timedelta(minutes=15),
             )
             event = Event.objects.of(tenant).order_by("seq").last()
+            sent = _sent(event)
         token = self.alice.token("bindings:read").token
         made: dict[str, Any] = {"check": check, "authorization": authorization, "event": event}
         made |= {"token": token, "webhook": webhook, "lease": lease}
         made |= {"delivery": delivery, "trigger": trigger, "hook": webhook}
-        made |= {"endpoint": using.endpoint(tenant)}
-        return {name: row.public_id for name, row in made.items() if row is not None}
+        return {name: row.public_id for name, row in (made | sent).items() if row is not None}
+
+
+def _sent(event: Event) -> dict[str, Any]:
+    """An endpoint, and what was sent to it. Needs the tenant's scope."""
+    facts = {"name": "builder", "url": "https://builder.example.com/", "kinds": ["build.*"]}
+    endpoint = Endpoint.objects.create(tenant_id=event.tenant_id, **facts)
+    outgoing = Dispatch.objects.create(
+        tenant_id=event.tenant_id, event=event, endpoint=endpoint, body="{}"
+    )
+    return {"endpoint": endpoint, "outgoing": outgoing}
 
 
 def _json(body: Any) -> tuple[str, str]:

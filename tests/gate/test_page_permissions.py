@@ -50,6 +50,10 @@ PAGES = {
     "i/<str:code>/form/": (NOTHING_THERE, NOTHING_THERE),
     "i/<str:code>/form/test/": (NOT_THIS_METHOD, NOTHING_THERE),
     "i/<str:code>/form/address/": (NOT_THIS_METHOD, NOTHING_THERE),
+    # Whoever was sent here says what for; nobody does here, and nobody has a code.
+    "terminal/": ("404 404 404 404 302 302 302", NOT_THIS_METHOD),
+    "terminal/token": (NOT_THIS_METHOD, NOTHING_THERE),
+    f"{T}terminal/": ("404 404 404 404 302 302 302", "404 404 404 404 302 302 302"),
     T: ("302 302 302 404 302 302 302", "302 302 302 404 302 302 302"),
     f"{T}tokens/": (MEMBERS, NOT_HERE),
     f"{T}tokens/new/": (MEMBERS, MEMBERS),
@@ -95,6 +99,7 @@ PAGES = {
     f"{B}repositories/": (BUILDERS, NOT_HERE),
     # Paused, so that no code host is asked.
     f"{B}repositories/refresh/": ("302 302 403 404 302 302 302", "302 302 403 404 302 302 302"),
+    f"{B}repositories/automatic/": (NOT_HERE, "302 302 403 404 302 302 302"),
     f"{B}repositories/<path:repository>/": ("409 409 403 404 302 302 302", NOT_HERE),
     f"{B}missing/": (BUILDERS, "422 422 403 404 302 302 302"),
     f"{B}webhooks/": (BUILDERS, NOT_HERE),

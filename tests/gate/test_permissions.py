@@ -11,6 +11,7 @@ from tests.gate.permissions import Row, World, routes
 
 STALE = {"If-Match": '"stale"'}
 EMPTY = json.dumps({})
+E = "endpoints/<endpoint>"
 ODD = json.dumps({"odd": 1})
 INSTANCE, B, R = "instances/<instance>", "bindings/<binding>", "bindings/<binding>/repositories"
 #                                              alice bob carol mallory nobody reader writer
@@ -77,6 +78,15 @@ ROWS = [
     Row("GET", "expiries.ics", "200 200 200 200 401 200 200"),
     Row("POST", "expiries/feed", "201 201 201 201 401 201 201"),
     Row("DELETE", "expiries/feed", "204 204 204 204 401 204 204"),
+    Row("GET", "endpoints", "200 200 403 200 401 200 200"),
+    Row("POST", "endpoints", "422 403 403 422 401 403 422", EMPTY),
+    Row("GET", E, "200 200 403 404 401 200 200"),
+    Row("PATCH", E, "412 403 403 404 401 403 412", EMPTY, STALE),
+    Row("DELETE", E, "412 403 403 404 401 403 412", None, STALE),
+    Row("POST", f"{E}/secrets", "422 403 403 404 401 403 422", ODD),
+    Row("POST", f"{E}/tests", "422 403 403 404 401 403 422", ODD),
+    Row("GET", f"{E}/deliveries", "200 200 403 404 401 200 200"),
+    Row("POST", f"{E}/deliveries/<outgoing>/replays", "422 422 403 404 401 403 422", ODD),
     Row("GET", "events", "200 200 200 200 401 200 200"),
     Row("GET", "events/<event>", "200 200 200 404 401 200 200"),
     Row("GET", "tokens", "200 200 200 200 401 200 200"),

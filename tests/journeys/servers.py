@@ -69,7 +69,7 @@ class Portal:
     """Web, worker and clock on the test's own database, each of which may fall and come back."""
 
     def __init__(self, sandbox: str, at: Path) -> None:
-        port = _free_port()
+        port = free_port()
         self.site, self._at = f"http://127.0.0.1:{port}", at
         self.running: dict[str, Process] = {}
         self._started = 0
@@ -125,6 +125,17 @@ def portal(sandbox: str, at: Path) -> Iterator[str]:
         running.end()
 
 
+@contextmanager
+def web(sandbox: str, at: Path) -> Iterator[str]:
+    """Web alone; the address of the site."""
+    running = Portal(sandbox, at)
+    try:
+        running.web()
+        yield running.site
+    finally:
+        running.end()
+
+
 def children(pid: int) -> list[int]:
     """The processes this one has started."""
     listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
@@ -140,7 +151,7 @@ def answers(url: str) -> bool:
         return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

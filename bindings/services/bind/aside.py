@@ -17,6 +17,7 @@ from bindings.services.bind import links, replace, store, unbind
 from bindings.services.bind.store import Proven
 from bindings.services.custody import sealed
 from bindings.services.keep import ladder
+from bindings.services.listen import reconcile
 from bindings.services.tell import outbox
 from portal.ground import jobs, rls
 from portal.ground.refusals import Refusal
@@ -98,6 +99,7 @@ def absorb(*, actor: Actor, binding: Binding, aside: Binding) -> Binding:
         ending.save(update_fields=["next_try_at"])
         links.close(aside, status="done")
         jobs.start(jobs.Job.END_BINDINGS)
+        reconcile.soon(row)
         outbox.tell("binding.replaced", binding=row, actor=actor.event(), at=now)
     return row
 

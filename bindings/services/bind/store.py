@@ -29,7 +29,7 @@ from bindings.models.bindings import Kind, Mode
 from bindings.services.custody import sealed, storing
 from bindings.services.keep import drills, ladder
 from bindings.services.keep.doctor import Examination
-from bindings.services.listen import waiting
+from bindings.services.listen import reconcile, waiting
 from bindings.services.tell import outbox
 from portal.ground import rls
 from portal.ground.refusals import NotYours
@@ -204,6 +204,7 @@ def renew(
     Schedule.objects.filter(pk=binding.pk).update(next_check_at=due, checked_at=now, failures=0)
     ladder.forget(binding, now)
     keep_check(binding, proven.examination, cause="bind", now=now)
+    reconcile.soon(binding)
     outbox.tell("binding.replaced", binding=binding, actor=actor.event(), at=now, **told)
     return binding
 

@@ -18,6 +18,7 @@ from bindings.services.bind.store import Proven
 from bindings.services.bind.token import Bound, Tested, TokenAsk
 from bindings.services.browse.usage import Comparison
 from bindings.services.custody import sealed
+from bindings.services.listen import hooks
 from bindings.services.listen import waiting as triggers
 from bindings.services.tell import outbox
 from bindings.state import Status
@@ -81,6 +82,7 @@ def with_token(
             now=now,
             replaces=old.public_id,
         )
+        hooks.take_over(old=old, new=binding)
     return Bound(binding, made.hints)
 
 
@@ -155,6 +157,7 @@ def take_over(
             "binding.bound", binding=row, actor=actor.event(), at=now, replaces=old.public_id
         )
         links.close(row, status="done")
+        hooks.take_over(old=old, new=row)
     return row
 
 

@@ -13,7 +13,7 @@ from bindings import problems, state
 from bindings.models import Binding, Credential, Ending, Schedule
 from bindings.models.bindings import Kind
 from bindings.models.triggers import TriggerMode
-from bindings.services.bind import links, store
+from bindings.services.bind import leaving, links, store
 from bindings.services.browse import usage
 from bindings.services.clone import leases
 from bindings.services.custody import sealed
@@ -42,14 +42,14 @@ def impact(binding: Binding) -> dict[str, Any]:
     can_revoke = Can.REVOKE in REGISTRY[binding.provider].spec.capabilities
     used = usage.in_use(binding)
     lately = binding.used_at is not None and timezone.now() - binding.used_at < IN_USE
-    in_use = bool(used) or lately
+    in_use, webhooks = bool(used) or lately, leaving.count(binding)
     modes = Counter(usage.triggers_of(binding).values_list("mode", flat=True))
     return {
         "in_use": in_use,
         "confirm": binding.account_login if in_use else None,
         "automatic_triggers": modes[TriggerMode.AUTOMATIC.value],
         "manual_triggers": modes[TriggerMode.MANUAL.value],
-        "webhooks": 0,
+        "webhooks": webhooks,
         "active_leases": leases.active(binding, timezone.now()),
         "clients": [],
         "repositories": [
@@ -57,7 +57,7 @@ def impact(binding: Binding) -> dict[str, Any]:
             for one in used
         ],
         "plan": [
-            {"action": "remove_webhooks", "count": 0},
+            {"action": "remove_webhooks", "count": webhooks},
             {
                 "action": "revoke_credential",
                 "default": binding.kind == Kind.OAUTH,
@@ -118,14 +118,15 @@ def receipt(ending: Ending) -> dict[str, Any]:
         "account": binding.account_login,
         "unbound_at": began,
         "by": ending.by,
-        "items": ending.steps,
+        "items": [leaving.shown(step) for step in ending.steps],
         "triggers_kept_until": began + timedelta(days=TRIGGERS_KEPT_DAYS),
         "cleanup_until": ending.give_up_at,
     }
 
 
 def work_off(*, tenant_id: UUID, binding_id: UUID, now: datetime | None = None) -> None:
-    """Try what is left of one ending: revoke if that was asked for, then destroy the ciphertext.
+    """Try what is left of one ending: remove the webhooks, then revoke if that was asked for, then
+    destroy the ciphertext. In this order: who cannot sign in any more removes no webhook.
 
     Nothing happens when it is not due, or when somebody else is at it.
     """
@@ -135,8 +136,10 @@ def work_off(*, tenant_id: UUID, binding_id: UUID, now: datetime | None = None) 
         return
     steps = [dict(step) for step in ending.steps]
     over = now >= ending.give_up_at
+    _clear(steps, ending, over=over)
     for step in steps:
-        if step["action"] == "revoke_credential" and step["status"] == _PENDING:
+        due = step["action"] == "revoke_credential" and step["status"] == _PENDING
+        if due and not leaving.left(steps):
             _revoke(step, ending.binding, over=over)
     done = all(step["status"] != _PENDING for step in steps if step["action"] != "erase_credential")
     with rls.tenant(tenant_id):
@@ -187,6 +190,7 @@ def plan(actor: Actor, row: Binding, *, revoke: bool, now: datetime, at: datetim
     """Write down what is to be done at the host from `at` on. Needs the tenant's scope. A binding
     that once waited beside another one has had a plan before: it is written over."""
     steps = [
+        *leaving.begin(row, now),
         _item("revoke_credential", _PENDING if revoke else "skipped"),
         _item("erase_credential", _PENDING),
     ]
@@ -223,6 +227,18 @@ def _take_up(tenant_id: UUID, binding_id: UUID, now: datetime) -> Ending | None:
             ending.next_try_at = now + LEASE
             ending.save(update_fields=["attempts", "next_try_at"])
     return ending
+
+
+def _clear(steps: list[dict[str, Any]], ending: Ending, *, over: bool) -> None:
+    """Remove the webhooks that are left; at the end of all tries they are a person's to remove."""
+    if not leaving.left(steps):
+        return
+    try:
+        leaving.work_off(ending, _opened(ending.binding), steps=steps)
+    except sealed.Undecryptable as shut:
+        over = over or not shut.missing
+    if over:
+        leaving.give_up(ending, steps)
 
 
 def _revoke(step: dict[str, Any], binding: Binding, *, over: bool) -> None:

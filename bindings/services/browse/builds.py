@@ -30,7 +30,7 @@ def of(binding: Binding, repositories: Collection[str]) -> dict[str, Builds]:
     keys = [key for one in repositories if (key := ids.key("rep", one)) is not None]
     with rls.tenant(binding.tenant_id):
         hooks = Hook.objects.of(binding.tenant_id).filter(binding=binding, repository__in=keys)
-        live = hooks.exclude(status=HookStatus.REMOVED).defer("secret", "previous_secret")
+        live = hooks.exclude(status=HookStatus.REMOVED).select_related("repository")
         hook_of = {hook.repository_id: hook for hook in live}
         triggers = Trigger.objects.of(binding.tenant_id).filter(repository__in=keys)
         count_of: Counter[UUID] = Counter(triggers.values_list("repository_id", flat=True))

@@ -81,8 +81,13 @@ def ask(binding: Binding, what: str, fetch: Fetch, *, fresh: bool = False) -> Ke
 
 
 def known(binding: Binding, what: str) -> Kept | None:
-    """What is kept of an answer, without asking anybody; None when nothing is."""
-    return _read(_key(binding, what))
+    """What is kept of an answer, without asking anybody; None when nothing is. Stale when it is old
+    and the host has just failed to give a newer one."""
+    key = _key(binding, what)
+    kept = _read(key)
+    if kept is None or kept.fresh or not cache.get(f"{key}:silent"):
+        return kept
+    return Kept(kept.value, kept.fetched_at, "cache", stale=True)
 
 
 def _fetched(binding: Binding, what: str, fetch: Fetch, key: str) -> Kept:

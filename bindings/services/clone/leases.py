@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
-from uuid import UUID
 
 from django.conf import settings
 from django.db.models import Exists, F, Q, QuerySet
@@ -33,7 +32,6 @@ MOST = 100  # active ones of one binding (product.md G23)
 SHORTEST, LONGEST = 60, 3600
 KEPT = timedelta(days=30)
 _SEEN_LATELY = timedelta(days=1)
-_BATCH = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,22 +155,6 @@ def url_of(lease: Lease) -> str:
     """Where git clones from: the same for every lease of a repository, so that remotes stay."""
     binding = ids.public(Binding.PREFIX, lease.binding_id)
     return f"{settings.MOORING_URL}/git/{binding}/{quote(lease.path)}.git"
-
-
-def purge(tenant_id: UUID, now: datetime, *, dry_run: bool = False) -> int:
-    """Remove a tenant's leases that are older than 30 days, in small batches; how many."""
-    with rls.tenant(tenant_id):
-        old = Lease.objects.of(tenant_id).filter(created_at__lt=now - KEPT)
-        if dry_run:
-            return old.count()
-    gone = 0
-    while True:
-        with rls.tenant(tenant_id):
-            batch = list(old.values_list("pk", flat=True)[:_BATCH])
-            Lease.objects.of(tenant_id).filter(pk__in=batch).delete()
-        gone += len(batch)
-        if len(batch) < _BATCH:
-            return gone
 
 
 def _seconds(asked: int | None) -> int:

@@ -20,6 +20,7 @@ from django.utils import timezone
 from bindings import state
 from bindings.models import Binding, Check, CodeHost, Drill, Notice, Schedule, facts
 from bindings.services.custody.door import sandbox_origin
+from bindings.services.keep import hook_drill
 from bindings.services.keep.rehearsal import Scenario
 from bindings.services.tell import outbox
 from bindings.state import State
@@ -54,8 +55,8 @@ def start(
     """Begin a drill: the next check, which is due at once, gets the answer of `scenario`.
 
     Raises Refusal: X-STATE-01 for a binding that is not live and well, X-DRILL-01 while another
-    drill runs, X-DRILL-02 for webhooks, which do not exist yet, X-STATE-02 for an end of what
-    renews itself; NotYours when it has ended, or for a tenant's people on a real host.
+    drill runs, X-DRILL-02 where no webhook works that could be switched off, X-STATE-02 for an end
+    of what renews itself; NotYours when it has ended, or for a tenant's people on a real host.
     """
     now = now or timezone.now()
     if actor.kind not in ("operator", "system") and not on_sandbox(binding.host):
@@ -73,7 +74,7 @@ def start(
             by=actor.event(),
             begun_at=now,
             until=now + LASTS,
-            kept=_columns(row, plan),
+            kept=_columns(row, plan) | {"webhooks": _hooks(row, scenario, now)},
         )
         row.drill = scenario.value
         row.version += 1  # whatever real answer is still under way is about an older row
@@ -150,7 +151,7 @@ def _may_begin(row: Binding, scenario: Scenario) -> None:
 
 def _unfit(binding: Binding, scenario: Scenario) -> str | None:
     if scenario is Scenario.HOOK_DISABLED:
-        return "X-DRILL-02"
+        return None if hook_drill.possible(binding) else "X-DRILL-02"
     return "X-STATE-02" if scenario is Scenario.EXPIRED and binding.renews else None
 
 
@@ -162,6 +163,10 @@ def _locked(tenant_id: UUID, key: UUID) -> Binding | None:
         .filter(pk=key, unbound_at=None)
         .first()
     )
+
+
+def _hooks(row: Binding, scenario: Scenario, now: datetime) -> dict[str, Any]:
+    return hook_drill.begin(row, now) if scenario is Scenario.HOOK_DISABLED else {}
 
 
 def _columns(row: Binding, plan: Schedule) -> dict[str, Any]:
@@ -194,6 +199,7 @@ def _end(row: Binding, by: Mapping[str, Any], now: datetime, *, why: str) -> Dri
     # Whoever was told of the trouble is told that it is over, and that it was a drill.
     over = state.Verdict(facts.of(row), drilled, events=_over(drilled, row))
     outbox.tell_verdict(row, over, at=now, actor=by)
+    hook_drill.end(row, drill.kept.get("webhooks", {}), by=by, now=now)
     closed = _close_notices(row, drill, now)
     drill.ended_at, drill.report = now, _report(row, drill, by, now, why=why, notices=closed)
     drill.save(update_fields=["ended_at", "report"])
@@ -262,7 +268,8 @@ def _report(
 def _as_before(row: Binding, drill: Drill) -> bool:
     """Asked of the database, not of what we meant to write."""
     stored = Binding.objects.of(row.tenant_id).values(*_KEPT).get(pk=row.pk)
-    return dict(stored) == _read(Binding, drill.kept["binding"])
+    same = dict(stored) == _read(Binding, drill.kept["binding"])
+    return same and hook_drill.as_before(row, drill.kept.get("webhooks", {}))
 
 
 def _tell(type: str, row: Binding, by: Mapping[str, Any], now: datetime, drill: Drill) -> None:

@@ -13,7 +13,17 @@ from django.core.cache import cache
 from django.db import DatabaseError, connection
 from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet
 
-from bindings.models import Binding, CodeHost, Ending, PlatformAccount, Schedule
+from bindings.models import (
+    Binding,
+    CodeHost,
+    Dispatch,
+    Ending,
+    Endpoint,
+    Hook,
+    PlatformAccount,
+    Schedule,
+)
+from bindings.models.hooks import TROUBLED
 from bindings.state import Reach, State, Status, Why, one_word
 from portal.ground import rls
 
@@ -24,7 +34,7 @@ LATE = timedelta(minutes=10)
 SOON = timedelta(days=30)
 TOLD_FOR = timedelta(days=30)
 PATIENCE_MS = 5000
-_KEPT, _KEPT_FOR = "operators-figures", 86_400
+_KEPT, _KEPT_FOR = "operators-figures-2", 86_400
 _WELL = frozenset({State.HEALTHY, State.EXPIRING, State.PENDING})
 
 
@@ -32,7 +42,9 @@ _WELL = frozenset({State.HEALTHY, State.EXPIRING, State.PENDING})
 class Figures:
     """`platforms`: provider → state → live bindings. `oldest`: since when the oldest due check has
     waited. `left`: endings that gave something up to a person. `refused`: cloud accounts
-    that the platform does not accept. `at`: when all this was counted."""
+    that the platform does not accept. `hooks`: webhooks that are unhealthy. `outgoing`: events on
+    their way to builders, the oldest since `outgoing_oldest`; `dead`: those given up; `off`:
+    endpoints that are off because they failed. `at`: when all this was counted."""
 
     at: datetime
     platforms: Mapping[str, Mapping[State, int]]
@@ -45,6 +57,11 @@ class Figures:
     held: int = 0
     down: int = 0
     refused: int = 0
+    hooks: int = 0
+    outgoing: int = 0
+    outgoing_oldest: datetime | None = None
+    dead: int = 0
+    off: int = 0
     fresh: bool = field(default=True, compare=False)
 
     @property
@@ -93,7 +110,24 @@ def _count(now: datetime) -> Figures:
             held=CodeHost.objects.filter(held_since__isnull=False).count(),
             down=CodeHost.objects.filter(weather="down").count(),
             refused=refused_accounts().count(),
+            hooks=unhealthy(Hook.objects.all()).count(),
+            outgoing=Dispatch.objects.filter(state="waiting").count(),
+            outgoing_oldest=oldest_outgoing(),
+            dead=Dispatch.objects.filter(state="abandoned").count(),
+            off=Endpoint.objects.filter(enabled=False, why__in=("failures", "gone")).count(),
         )
+
+
+def unhealthy(rows: QuerySet[Hook]) -> QuerySet[Hook]:
+    """Of these webhooks, those that may not deliver what is pushed. Needs a scope."""
+    return rows.filter(status__in=TROUBLED)
+
+
+def oldest_outgoing() -> datetime | None:
+    """Since when the oldest event waits for an endpoint that is on. Needs a scope."""
+    waiting = Dispatch.objects.filter(state="waiting", endpoint__enabled=True)
+    found: datetime | None = waiting.aggregate(at=Min("created_at"))["at"]
+    return found
 
 
 def refused_accounts() -> QuerySet[PlatformAccount]:

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from bindings import state
 from bindings.models import Binding, CodeHost, Lease, Schedule, facts
+from bindings.models.hooks import compare_soon
 from bindings.services.keep import drills
 from bindings.services.tell import outbox
 from bindings.state import Verdict, Why
@@ -123,6 +124,7 @@ def _turn(row: Binding, verdict: Verdict, said: dict[str, Any]) -> None:
     if row.status == state.Status.SUSPENDED:
         Lease.end_of(row, now=timezone.now())
     Schedule.objects.filter(pk=row.pk).update(next_check_at=verdict.next_check_at)
+    compare_soon([row.pk], timezone.now())
 
 
 def _tell(row: Binding, verdict: Verdict, actor: Actor, now: datetime, **more: Any) -> None:

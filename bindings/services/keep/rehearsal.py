@@ -57,8 +57,8 @@ SCENARIOS = MappingProxyType(
 def answer(
     scenario: Scenario, known: Facts, *, provider: str, login: str
 ) -> Inspection | ProviderError:
-    """What the host of this binding would say. Raises KeyError for a scenario that no check of a
-    credential can show."""
+    """What the host of this binding would say. A webhook that is switched off is no matter of the
+    credential: that is as it was."""
     match scenario:
         case Scenario.SCOPE_LOST:
             return _short_of_a_right(known, provider, login)
@@ -71,7 +71,7 @@ def answer(
         case Scenario.UNREACHABLE:
             return Unreachable("timeout", n="15")
         case Scenario.HOOK_DISABLED:
-            raise KeyError(scenario)
+            return Inspection(Identity(known.account_id, login), None, known.end)
 
 
 def _short_of_a_right(known: Facts, provider: str, login: str) -> Inspection:
@@ -90,8 +90,10 @@ def examine(binding: Binding, *, context: Mapping[str, Any]) -> Examination:
     found = answer(scenario, facts.of(binding), provider=binding.provider, login=login)
     if isinstance(found, ProviderError):
         code, said = problems.explain(found, prefix=prefix, **{**context, "login": login})
-    else:
+    elif found.missing:
         code, said = problems.explain_missing(found.missing, prefix=prefix, has=found.scopes)
+    else:
+        code, said = "", {}
     plain = {name: str(value) for name, value in said.items() if value not in ("", None)}
     secure = binding.host.api_url.startswith("https:")
     return Examination(

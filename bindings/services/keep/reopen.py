@@ -8,6 +8,7 @@ from uuid import UUID
 
 from bindings import state
 from bindings.models import Binding, Credential, Schedule, facts
+from bindings.models.hooks import compare_soon
 from bindings.services.custody import keyring
 from bindings.services.custody.sealed import Undecryptable, secret_of
 from bindings.services.tell import outbox
@@ -62,6 +63,7 @@ def wake(tenant_id: UUID, key: UUID, now: datetime) -> bool:
         row.version += 1
         row.save()
         Schedule.objects.filter(pk=key).update(next_check_at=verdict.next_check_at)
+        compare_soon([key], now)
         outbox.tell_verdict(row, verdict, at=now)
     return True
 

@@ -12,6 +12,7 @@ from django.db import connection
 from psycopg.types.json import Jsonb
 
 from bindings.models import Binding, Check
+from bindings.models.hooks import compare_soon
 from bindings.services.keep import steps
 from bindings.services.keep.abilities import Abilities
 from bindings.services.keep.claim import Due
@@ -222,6 +223,9 @@ def _remember(kept: Sequence[Finding], now: datetime) -> None:
         for found in told
         for entry in outbox.of_verdict(rows[found.due.binding_id], found.verdict, at=now)
     ]
+    back = [one.due.binding_id for one in told if "binding.recovered" in one.verdict.events]
+    if back:
+        compare_soon(back, now)
     if entries:
         outbox.record(entries)
 

@@ -11,7 +11,8 @@ from uuid import UUID
 from django.utils import timezone
 
 from bindings import problems
-from bindings.models import Binding, Hook, Repository
+from bindings.models import Binding, Head, Hook, Repository
+from bindings.models.bindings import Mode
 from bindings.models.hooks import HookStatus
 from bindings.models.repositories import repository_key
 from bindings.services.browse import repositories as browse
@@ -20,7 +21,7 @@ from bindings.services.custody import sealed
 from bindings.services.custody.use import usable, use
 from bindings.services.listen import gaps, remote, standing
 from bindings.services.tell import webhooks
-from portal.ground import rls
+from portal.ground import jobs, rls
 from portal.ground.refusals import NotYours, Refusal
 from portal.tenants.access import Actor
 from portal.tenants.models import TenantQuerySet
@@ -107,6 +108,29 @@ def remove(*, actor: Actor, hook: Hook) -> None:
         remote.take_away(row)
         return
     remote.look_soon(row)
+
+
+def take_over(*, old: Binding, new: Binding) -> int:
+    """The webhooks of a binding that has just ended are wished for by the one that took its place;
+    how many. Pushes count from where the old ones stood, so that none is lost between the two.
+    Needs the tenant's scope."""
+    if old.host_id != new.host_id or new.mode == Mode.MANUAL:
+        return 0
+    now, count = timezone.now(), 0
+    ended = Binding.objects.of(old.tenant_id).values_list("unbound_at", flat=True).get(pk=old.pk)
+    for row in _of_binding(old).filter(status=HookStatus.REMOVING, status_since=ended or now):
+        made = new_row(new, row.repository_id, now=now)
+        made.made_by, made.check_at, made.baseline_at = row.made_by, now, row.baseline_at
+        made.save()
+        heads = Head.objects.of(row.tenant_id).filter(hook=row)
+        Head.objects.bulk_create(
+            Head(tenant_id=row.tenant_id, hook=made, ref=head.ref, sha=head.sha, at=head.at)
+            for head in heads
+        )
+        count += 1
+    if count:
+        jobs.start(jobs.Job.RECONCILE)
+    return count
 
 
 # -- adding ---------------------------------------------------------------------------------------

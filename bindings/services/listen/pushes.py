@@ -58,7 +58,8 @@ def handle(
         matches = _matches(hook, living)
         fired = _fire(hook, delivery, matches, at)
         _heads(hook, pushes, delivery.received_at)
-        heard(hook, delivery.received_at)
+        if origin != Origin.RECOVERED:
+            heard(hook, delivery.received_at)
         delivery.event = "tag" if pushes and pushes[0].ref.startswith(_TAG) else "push"
         delivery.refs = [_moved(push) for push in pushes]
         delivery.events = [str(match.event) for match in fired]

@@ -16,12 +16,13 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
+from django.core.cache import cache
 from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
 
 from bindings.models import Binding, Delivery, Hook
-from bindings.models.hooks import HookStatus, Outcome, Proof, Signature
+from bindings.models.hooks import TROUBLED, HookStatus, Outcome, Proof, Signature, compare_soon
 from bindings.problems import ALL, explain
 from bindings.services.custody.sealed import Undecryptable
 from bindings.services.custody.use import use
@@ -42,6 +43,13 @@ BATCH = 40
 AGAIN = timedelta(minutes=5)
 """Until a host that did not answer is asked again; doubled each time, an hour at most."""
 _MOST = 6  # doublings
+_AWAY = timedelta(minutes=5)
+"""After this long without a look we were away; then everything is looked at within as long."""
+_LAST, _LAST_FOR = "reconcile-last", 7 * 86_400
+_SOONER = """
+UPDATE bindings_hook SET check_at = %(now)s + make_interval(secs => random() * %(within)s)
+WHERE status <> 'removed' AND check_at > %(now)s + make_interval(secs => %(within)s)
+"""
 _DRILL = "hook_disabled"
 _FORGED = (Signature.MISMATCH, Signature.MISSING)
 _WHY = {
@@ -61,6 +69,7 @@ def run(
     """Compare what is due until nothing is left or `budget_s` has passed; how many, by what came
     of it. `binding`: only its webhooks. Copies may run side by side: each webhook is claimed by
     one. Raises the first trouble there was, at the end."""
+    _after_an_outage(timezone.now())
     until, done = time.monotonic() + budget_s, Counter[str]()
     trouble: list[BaseException] = []
     away: set[UUID] = set()
@@ -83,8 +92,7 @@ def run(
 def soon(binding: Binding) -> None:
     """Compare the webhooks of this binding next. Opens the tenant's scope."""
     with rls.tenant(binding.tenant_id):
-        rows = Hook.objects.of(binding.tenant_id).filter(binding=binding, check_at__isnull=False)
-        if rows.exclude(status=HookStatus.REMOVED).update(check_at=timezone.now()):
+        if compare_soon([binding.pk], timezone.now()):
             jobs.start(jobs.Job.RECONCILE)
 
 
@@ -112,6 +120,19 @@ def one(hook: Hook) -> str:
         pause = min(AGAIN * 2 ** min(row.failures, _MOST), standing.COMPARED_EVERY)
         _look_again(row, at=timezone.now() + pause, failed=True)
         return "away"
+
+
+def _after_an_outage(now: datetime) -> None:
+    """Nothing of ours has looked for a while, so hosts may have called in vain meanwhile: all
+    webhooks are compared within minutes, not within the hour."""
+    last: float | None = cache.get(_LAST)
+    cache.set(_LAST, now.timestamp(), _LAST_FOR)
+    within = _AWAY.total_seconds()
+    quiet = last is None or now.timestamp() - last > within
+    if not quiet or cache.get(_LAST) is None:  # what Redis cannot keep says nothing
+        return
+    with rls.fleet("webhooks after an outage of ours"), connection.cursor() as cursor:
+        cursor.execute(_SOONER, {"now": now, "within": within})
 
 
 # -- claiming -------------------------------------------------------------------------------------
@@ -168,7 +189,7 @@ def _compared(row: Hook) -> str:
     with use(row.binding, why="compare webhook") as provider:
         found = _look(provider, row)
     was = HookStatus(row.status)
-    told = _told(was, found)
+    told = _told(row, found)
     status, trouble = found.status, found.trouble
     if told == "webhook.repaired":
         log.info("a webhook was mended", webhook=row.public_id, was=was.value, why=trouble)
@@ -201,7 +222,7 @@ def _look(provider: Provider, row: Hook) -> _Found:
     if status in _WHY:
         try:
             made = remote.push(provider, remote.prepare(row))
-            mended = made.active
+            mended = made.active and made.complete
         except (MissingScope, NotFound, NotSupported) as refused:
             trouble = _code(row, refused)
         except ProviderError as refused:
@@ -250,12 +271,13 @@ def _refused_lately(row: Hook) -> bool:
         return refused.exists()
 
 
-def _told(was: HookStatus, found: _Found) -> str:
-    """The event of this comparison: each turn is told once."""
-    well = found.mended or found.status in standing.WELL
-    if well:
-        return "webhook.repaired" if found.mended or was in standing.TROUBLED else ""
-    return "" if was in standing.TROUBLED else "webhook.failing"
+def _told(row: Hook, found: _Found) -> str:
+    """The event of this comparison: each turn is told once, and a wish come true is none."""
+    troubled = row.status in TROUBLED
+    if found.mended or found.status in standing.WELL:
+        mended = found.mended and row.remote_id != ""
+        return "webhook.repaired" if mended or troubled else ""
+    return "" if troubled else "webhook.failing"
 
 
 def _why(row: Hook, status: HookStatus) -> str:

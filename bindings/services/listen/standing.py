@@ -11,9 +11,6 @@ from portal.ground.refusals import Refusal
 
 WELL = frozenset({HookStatus.ACTIVE, HookStatus.UNVERIFIED})
 LEAVING = frozenset({HookStatus.REMOVING, HookStatus.REMOVED})
-TROUBLED = frozenset(
-    {HookStatus.MISSING, HookStatus.MISMATCH, HookStatus.DISABLED, HookStatus.FAILING}
-)
 COMPARED_EVERY = timedelta(hours=1)  # product.md G21
 
 

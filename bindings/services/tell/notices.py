@@ -125,7 +125,7 @@ def _notice(entry: Entry, kind: Kind, picture: Mapping[str, Any], **more: Any) -
         tenant_id=entry.tenant_id,
         binding_id=entry.binding_id,
         kind=kind,
-        cycle=int(picture.get("version") or 1),
+        cycle=_cycle(entry, kind, picture),
         opened_at=entry.at,
         closed_at=None if kind in OPEN_ENDED else entry.at,
         data={
@@ -137,3 +137,10 @@ def _notice(entry: Entry, kind: Kind, picture: Mapping[str, Any], **more: Any) -
             "maker": str(named.get("made_by") or ""),
         },
     )
+
+
+def _cycle(entry: Entry, kind: Kind, picture: Mapping[str, Any]) -> int:
+    """What makes a turn another one: the version of its binding; a webhook turns without it."""
+    if kind is Kind.WEBHOOK:
+        return int(entry.at.timestamp()) // 60
+    return int(picture.get("version") or 1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -151,7 +151,8 @@ def _mark(binding: Binding) -> dict[str, Any]:
 
 
 def picture(binding: Binding) -> dict[str, Any]:
-    """A binding as events show it: no secret, and true at this moment."""
+    """A binding as the log names it: no secret, and true at this moment. Endpoints are shown the
+    whole of it (`envelope`)."""
     return {
         "id": binding.public_id,
         "provider": binding.provider,
@@ -159,7 +160,7 @@ def picture(binding: Binding) -> dict[str, Any]:
         "state": binding.state.value,
         "credential_status": binding.status,
         "reachability": binding.reach,
-        "expires_at": binding.expires_at.isoformat() if binding.expires_at else None,
+        "expires_at": _moment(binding.expires_at),
         "expires_quality": binding.quality,
         "version": binding.version,
     }
@@ -171,10 +172,15 @@ def _span(event: str, verdict: Verdict) -> dict[str, Any]:
         return {}
     if event == "binding.unreachable":
         since = verdict.facts.first_failure_at or verdict.facts.reach_since
-        return {"since": since.isoformat() if since else None}
+        return {"since": _moment(since)}
     away = verdict.was.reach is Reach.UNREACHABLE
     since = verdict.was.reach_since if away else verdict.was.since
     until = verdict.facts.reach_since if away else verdict.facts.since
     if since is None or until is None:
         return {"since": None, "seconds": None}
-    return {"since": since.isoformat(), "seconds": int((until - since).total_seconds())}
+    return {"since": _moment(since), "seconds": int((until - since).total_seconds())}
+
+
+def _moment(at: datetime | None) -> str | None:
+    """A time as the API writes it (api.md 1.1)."""
+    return None if at is None else f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from django.utils import timezone
 
-from bindings.models import Binding, CodeHost, Ending, Schedule
+from bindings.models import Binding, CodeHost, Ending, Hook, Repository, Schedule
 from bindings.services.keep import figures
 from portal.ground import rls
 from portal.tenants.models import Tenant
@@ -62,6 +62,18 @@ def test_every_number_is_that_of_the_list_behind_it(
             next_try_at=timezone.now(),
             give_up_at=timezone.now(),
         )
+        place = {"tenant_id": mixed[0].tenant_id, "host": mixed[0].host}
+        for n, status in enumerate(("missing", "active", "removed")):
+            repository = Repository.objects.create(
+                instance=mixed[0].instance, remote_id=str(n), path=f"a/{n}", **place
+            )
+            Hook.objects.create(
+                tenant_id=mixed[0].tenant_id,
+                binding=mixed[0],
+                repository=repository,
+                proof="hmac",
+                status=status,
+            )
     with rls.fleet("a test"):
         CodeHost.objects.update(held_since=timezone.now(), weather="down")
     found = tiles(operator)
@@ -78,6 +90,7 @@ def test_every_number_is_that_of_the_list_behind_it(
         "Checks late": 2,
         "Unbindings to clean up": 1,
         "Left to a person": 1,
+        "Unhealthy webhooks": 1,
         "Mass guards in force": 1,
         "Servers down": 1,
     }

@@ -1,21 +1,17 @@
-"""People who are told: bob binds in English, dora is an admin who reads Chinese in Shanghai; and
-builders that listen."""
+"""People who are told: bob binds in English, dora is an admin who reads Chinese in Shanghai."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
 from bindings.models import Binding
 from portal.tenants.models import Tenant
-from tests import factories, receiver
+from tests import factories
 from tests.bindings.fleet import host, many
 from tests.bindings.sources import GitLab
 from tests.people import Somebody
-from tests.receiver import Receiver
 
 ENDS = datetime(2027, 1, 20, tzinfo=UTC)
 
@@ -42,16 +38,3 @@ def dated(gitlab: GitLab, acme: Tenant, bob: Somebody) -> Binding:
         repositories_seen=12,
     )
     return row
-
-
-@pytest.fixture
-def on_loopback(settings: Any) -> None:
-    """Builders on this machine may be reached, over plain HTTP."""
-    settings.MOORING_ENDPOINT_ALLOW_CIDRS = ("127.0.0.0/8",)
-    settings.MOORING_ENDPOINT_ALLOW_HTTP = True
-
-
-@pytest.fixture
-def builder(on_loopback: None) -> Iterator[Receiver]:
-    with receiver.Receiver() as listening:
-        yield listening

@@ -65,6 +65,12 @@ POST /triggers/{trigger}/runs
 GET /expiries
 GET /expiries.ics
 POST DELETE /expiries/feed
+GET POST /endpoints
+GET PATCH DELETE /endpoints/{endpoint}
+POST /endpoints/{endpoint}/secrets
+POST /endpoints/{endpoint}/tests
+GET /endpoints/{endpoint}/deliveries
+POST /endpoints/{endpoint}/deliveries/{outgoing}/replays
 GET /events
 GET /events/{event}
 GET POST /tokens
@@ -142,6 +148,8 @@ def test_what_needs_if_match_says_so(described):
         ("PUT", "/api/v1/bindings/{binding}/credential"),
         ("PATCH", "/api/v1/triggers/{trigger}"),
         ("DELETE", "/api/v1/triggers/{trigger}"),
+        ("PATCH", "/api/v1/endpoints/{endpoint}"),
+        ("DELETE", "/api/v1/endpoints/{endpoint}"),
     }
 
 
