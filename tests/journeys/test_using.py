@@ -40,8 +40,8 @@ def test_from_a_webhook_to_a_build_that_is_told(
 
     def worked_off() -> bool:
         page.reload()
-        said = page.inner_text("main")
-        return "Open" in said and "Queued" not in said
+        said = page.inner_text("main .card")
+        return "Push to main" in said and "Received. Being read" not in said
 
     _until(page, worked_off)
     visit.press("Open", within="main tbody")
