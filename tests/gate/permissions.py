@@ -161,7 +161,7 @@ def _sent(event: Event) -> dict[str, Any]:
     facts = {"name": "builder", "url": "https://builder.example.com/", "kinds": ["build.*"]}
     endpoint = Endpoint.objects.create(tenant_id=event.tenant_id, **facts)
     outgoing = Dispatch.objects.create(
-        tenant_id=event.tenant_id, event=event, endpoint=endpoint, body="{}"
+        tenant_id=event.tenant_id, event=event, endpoint=endpoint, seq=1, body="{}"
     )
     return {"endpoint": endpoint, "outgoing": outgoing}
 
