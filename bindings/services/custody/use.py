@@ -70,7 +70,8 @@ def use(
         row = _row(binding)
     secret = sealed.secret_of(row, row.binding)
     log.info("credential used", binding=binding.public_id, why=why)
-    provider = provider_at(binding.host, secret, through=door_to(binding.host, within=ERRAND))
+    host = row.binding.host
+    provider = provider_at(host, secret, through=door_to(host, within=ERRAND))
     try:
         yield provider
     except TokenRejected:
