@@ -25,7 +25,7 @@ More, for tests
     GET    /_control/requests?provider=&path=&since=           the last requests with their headers
     GET    /_control/faults                                    what is on, and how often it struck
     POST   /_control/repositories {provider, owner, below, count, prefix, history, visibility,
-           roles}                                               201 {repositories: [{id, external_id,
+           roles}                                              201 {repositories: [{id, external_id,
            path}]}; below: a path of groups below the owner, made where it is not there; history:
            plain, rich, twins, many, master, empty, bulky-20 (MB that do not compress)
     PATCH  /_control/repositories/{encoded path} {provider, path, archived, visibility, deleted,
