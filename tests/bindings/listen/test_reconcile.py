@@ -245,6 +245,15 @@ def test_a_delivery_that_waits_for_its_worker_is_not_missed(listening: Listening
     assert gaps.recover(hook=hooked) == 0
 
 
+def test_who_waits_is_told_what_was_mended_and_sent(listening: Listening, hooked: Hook):
+    (there,) = listening.hooks("gitlab")
+    listening.sandbox.change_hook("gitlab", there["id"], deleted=True)
+    listening.sandbox.push("gitlab", "platform/api")
+    done = reconcile.at_once(hooked.binding)
+    assert (done["mended"], done["pushes"]) == (1, 1)
+    assert reconcile.run(threads=1) == {}
+
+
 def test_only_what_is_due_is_compared(listening: Listening, hooked: Hook):
     assert reconcile.run(threads=1) == {}
     with rls.tenant(hooked.tenant_id):
