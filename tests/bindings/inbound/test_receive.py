@@ -37,6 +37,7 @@ def test_accepted_duplicate_and_pong(hook: Hook) -> None:
     ping = hooked.post(hook, *hooked.github({"zen": "test"}, event="ping"))
     assert (ping.status_code, ping.json()["status"]) == (200, "pong")
     assert ping.headers["Trace-Id"].startswith("req_")
+    assert ping.headers["Content-Length"] == str(len(ping.content))
 
 
 def test_a_body_seen_before_is_a_duplicate_where_the_id_is_not_proven(hook: Hook) -> None:
