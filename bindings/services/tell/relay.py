@@ -99,7 +99,7 @@ class _Lane:
     """One endpoint: what is leased for it, and how much of that is on its way."""
 
     url: str
-    secrets: tuple[str, ...]
+    secrets: tuple[str, ...] = field(repr=False)
     failing: bool
     leased: deque[Leased] = field(default_factory=deque)
     under_way: int = 0
