@@ -138,6 +138,7 @@ ELSEWHERE = (
     "hooks/",
     "admin/",
     "accounts/",
+    "^git/",  # asks for a lease, not for a member: tests/bindings/clone
 )  # a table of their own; allauth's and Django's own tests
 
 

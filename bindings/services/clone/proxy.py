@@ -33,6 +33,7 @@ log = structlog.get_logger(__name__)
 
 _ELSEWHERE = (b"bundle-uri", b"packfile-uris")
 """Abilities of a host to send git to other addresses."""
+_SENT_ELSEWHERE = (b"0012packfile-uris\n", b"bundle.version=")
 _FIRST = 131_072  # bytes of an advertisement in which its abilities stand
 
 
@@ -59,11 +60,19 @@ def pass_on(lease: Lease, ask: Ask, *, environ: Mapping[str, Any]) -> Passed:
             if ask.what == ADVERTISEMENT:
                 pieces = _cleaned(pieces)
             first = next(pieces, b"")  # a host that fails at once is told about in words
+            _demand_from_here(first)
         except (ProviderError, Refusal, Undecryptable) as failure:
             entering.count(lease, passed=0)
             raise _told(failure, lease) from None
         run = _Run(lease, held, stack.pop_all(), environ)
     return Passed(MEDIA[ask.what], Pieces(run.flow(first, pieces, stream.over), run.end))
+
+
+def _demand_from_here(first: bytes) -> None:
+    """Raises BadAnswer where a host sends git elsewhere although nothing had offered that."""
+    before_pack = first.partition(b"packfile\n")[0]
+    if any(word in before_pack for word in _SENT_ELSEWHERE):
+        raise BadAnswer("refused", "the host sends git elsewhere")
 
 
 def _told(failure: Exception, lease: Lease) -> words.TurnedAway:

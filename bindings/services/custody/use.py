@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from bindings import state
 from bindings.models import Binding, CodeHost, Credential, Schedule, facts
+from bindings.models.lookup import credential_in_use
 from bindings.services.custody import ahead, sealed, storing
 from bindings.services.custody.door import door_to, host_for_accounts, rules_for
 from portal.ground import rls
@@ -110,12 +111,7 @@ def _row(binding: Binding) -> Credential:
     if rls.is_open():
         raise TransactionOpen("close the scope before asking a code host")
     with rls.tenant(binding.tenant_id):
-        row = (
-            Credential.objects.of(binding.tenant_id)
-            .select_related("binding__host")
-            .filter(pk=binding.pk, binding__unbound_at=None)
-            .first()
-        )
+        row = credential_in_use(binding.tenant_id, binding.pk)
     if row is None:
         raise NotYours
     return row
