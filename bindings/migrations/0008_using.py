@@ -52,6 +52,7 @@ class Migration(migrations.Migration):
                 ('id', models.UUIDField(default=portal.ground.ids.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('lane', models.CharField(blank=True, max_length=500)),
+                ('seq', models.BigIntegerField()),
                 ('body', models.TextField()),
                 ('state', models.CharField(choices=[('waiting', 'Waiting'), ('delivered', 'Delivered'), ('abandoned', 'Abandoned')], default='waiting', max_length=10)),
                 ('tries', models.PositiveSmallIntegerField(default=0)),
@@ -196,7 +197,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='dispatch',
-            index=models.Index(condition=models.Q(('state', 'waiting'), ('tries', 0)), fields=['endpoint', 'lane', 'id'], name='dispatch_lane'),
+            index=models.Index(condition=models.Q(('state', 'waiting'), ('tries', 0)), fields=['endpoint', 'lane', 'seq'], name='dispatch_lane'),
         ),
         migrations.AddIndex(
             model_name='dispatch',

@@ -57,8 +57,8 @@ class DispatchState(models.TextChoices):
 
 class Dispatch(TenantModel):
     """One event on its way to one endpoint; written in the transaction of the event. `lane` holds
-    what must stay in order (a repository's ref). `body` is what is sent, the same bytes at every
-    attempt. `next_at` is also the lease of whoever sends. After `tries` failures it is given up."""
+    what must stay in order (a repository's ref), `seq` that order, the event's own. `body` is what
+    is sent, the same bytes at every attempt. `next_at` is also the lease of whoever sends."""
 
     PREFIX = "odl"
 
@@ -67,6 +67,7 @@ class Dispatch(TenantModel):
         Endpoint, models.CASCADE, db_constraint=False, related_name="dispatches"
     )
     lane = models.CharField(max_length=500, blank=True)
+    seq = models.BigIntegerField()
     body = models.TextField()
     state = models.CharField(
         max_length=10, choices=DispatchState.choices, default=DispatchState.WAITING.value
@@ -91,7 +92,7 @@ class Dispatch(TenantModel):
                 name="dispatch_due",
             ),
             models.Index(
-                fields=["endpoint", "lane", "id"],
+                fields=["endpoint", "lane", "seq"],
                 condition=Q(state="waiting", tries=0),
                 name="dispatch_lane",
             ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 
-MODULES = ("sweep", "clones")
+MODULES = ("sweep", "relay", "clones")
 
 
 def main() -> None:

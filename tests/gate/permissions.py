@@ -152,7 +152,7 @@ class World:
         token = self.alice.token("bindings:read").token
         made: dict[str, Any] = {"check": check, "authorization": authorization, "event": event}
         made |= {"token": token, "webhook": webhook, "lease": lease}
-        made |= {"delivery": delivery, "trigger": trigger}
+        made |= {"delivery": delivery, "trigger": trigger, "hook": webhook}
         return {name: row.public_id for name, row in (made | sent).items() if row is not None}
 
 
@@ -161,7 +161,7 @@ def _sent(event: Event) -> dict[str, Any]:
     facts = {"name": "builder", "url": "https://builder.example.com/", "kinds": ["build.*"]}
     endpoint = Endpoint.objects.create(tenant_id=event.tenant_id, **facts)
     outgoing = Dispatch.objects.create(
-        tenant_id=event.tenant_id, event=event, endpoint=endpoint, body="{}"
+        tenant_id=event.tenant_id, event=event, endpoint=endpoint, seq=1, body="{}"
     )
     return {"endpoint": endpoint, "outgoing": outgoing}
 

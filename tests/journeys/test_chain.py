@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from bindings.services.custody import use
+from portal.ground import jobs
+from portal.ground.jobs import Job
 from portal.tenants.models import Instance
 from tests.bindings.api.test_seven import ALL, Caller
 from tests.bindings.seven import Seven
@@ -30,6 +32,7 @@ def builder() -> Iterator[Receiver]:
 
 @pytest.fixture
 def chain(site: str, alice: Somebody, builder: Receiver, tmp_path: Path) -> Chain:
+    jobs.start(Job.RELAY)  # beat's part, once: a relay goes on by itself
     return Chain(site, alice.token().secret, builder, tmp_path)
 
 

@@ -146,7 +146,7 @@ def test_the_pages_of_using_a_binding_look_right(
     visit, found = enter(alice), []
     for name, where in PAGES.items():
         visit.open(where(world))
-        found += visit.judge(name)
+        found += visit.glance(name)
     assert found == []
 
 

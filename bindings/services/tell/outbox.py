@@ -130,6 +130,7 @@ def _queue(made: Sequence[Event], only: Sequence[Only]) -> None:
                 event=event,
                 endpoint=endpoint,
                 lane=_lane(event),
+                seq=event.seq,
                 body=written[event.pk],
             )
             for event, endpoint in wanted

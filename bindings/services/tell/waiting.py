@@ -47,6 +47,7 @@ class Leased:
     tenant_id: UUID
     endpoint_id: UUID
     event: str
+    seq: int
     tries: int
     lease: datetime
     body: str = field(repr=False)
@@ -111,10 +112,10 @@ WITH due AS (
       AND NOT EXISTS (
         SELECT FROM bindings_dispatch before
         WHERE before.endpoint_id = d.endpoint_id AND before.lane = d.lane AND before.lane <> ''
-          AND before.state = 'waiting' AND before.tries = 0 AND before.id < d.id)
-    ORDER BY d.next_at, d.id LIMIT asked.places FOR UPDATE SKIP LOCKED) AS picked)
+          AND before.state = 'waiting' AND before.tries = 0 AND before.seq < d.seq)
+    ORDER BY d.next_at, d.seq LIMIT asked.places FOR UPDATE SKIP LOCKED) AS picked)
 UPDATE bindings_dispatch d SET next_at = %(lease)s FROM due WHERE d.id = due.id
-RETURNING d.id, d.tenant_id, d.endpoint_id, d.event_id, d.tries, d.next_at, d.body
+RETURNING d.id, d.tenant_id, d.endpoint_id, d.event_id, d.seq, d.tries, d.next_at, d.body
 """
 
 
@@ -130,10 +131,10 @@ def claim(asked: Mapping[UUID, int], *, now: datetime) -> list[Leased]:
         cursor.execute(_CLAIM, given)
         rows = cursor.fetchall()
     found = [
-        Leased(id, tenant, endpoint, ids.public(Event.PREFIX, event), tries, lease, body)
-        for id, tenant, endpoint, event, tries, lease, body in rows
+        Leased(id, tenant, endpoint, ids.public(Event.PREFIX, event), seq, tries, lease, body)
+        for id, tenant, endpoint, event, seq, tries, lease, body in rows
     ]
-    return sorted(found, key=lambda row: row.id)
+    return sorted(found, key=lambda row: row.seq)
 
 
 _GIVE_BACK = """
