@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import select
+import time
 from collections.abc import Iterator
 from typing import Final, Protocol
 
@@ -15,6 +16,8 @@ from providers.errors import BadAnswer
 
 JOINED: Final = 131_072
 """Bytes of one piece at most; the least, unless nothing more is there, is half of it."""
+MOMENT: Final = 0.001
+"""Seconds; at a hundred megabytes a second these are most of one piece."""
 _SIZE = re.compile(rb"([0-9a-fA-F]{1,12})[ \t]*(?:;[\t\x20-\x7e]*)?")
 _LONGEST_LINE = 4096  # a size with its extensions, or one trailer
 _MOST_TRAILERS = 64
@@ -33,35 +36,50 @@ class Plug(Protocol):
     def fileno(self) -> int: ...
 
 
-def flow(source: Source, sock: Plug, *, length: int | None, chunked: bool) -> Iterator[bytes]:
+class Flow:
     """The body behind a head. `length` None and not `chunked`: until the far end hangs up.
 
-    Raises BadAnswer("short") when it ends early, BadAnswer("protocol") for a broken frame.
+    Walk through it once. `over`: nothing more will come, also when the last piece was not yet
+    taken. Raises BadAnswer("short") when it ends early, BadAnswer("protocol") for a broken frame.
     """
-    frames = Chunks() if chunked else Plain(length)
-    waiting = select.poll()
-    waiting.register(sock.fileno(), select.POLLIN)
-    held: list[memoryview | bytes] = []
-    size = 0
-    while not frames.over:
-        piece = source.read1(min(JOINED, frames.wants))
-        if not piece:
-            frames.hung_up()
-            break
-        for part in frames.take(piece):
-            held.append(part)
-            size += len(part)
-        if held and (size >= JOINED // 2 or not _more(sock, waiting)):
+
+    def __init__(self, source: Source, sock: Plug, *, length: int | None, chunked: bool) -> None:
+        self._source, self._sock = source, sock
+        self._frames = Chunks() if chunked else Plain(length)
+        self._waiting = select.poll()
+        self._waiting.register(sock.fileno(), select.POLLIN)
+
+    @property
+    def over(self) -> bool:
+        return self._frames.over
+
+    def __iter__(self) -> Iterator[bytes]:
+        held: list[memoryview | bytes] = []
+        size, frames = 0, self._frames
+        while not frames.over:
+            piece = self._source.read1(min(JOINED, frames.wants))
+            if not piece:
+                frames.hung_up()
+                break
+            for part in frames.take(piece):
+                held.append(part)
+                size += len(part)
+            if held and (size >= JOINED // 2 or not self._more(len(piece))):
+                yield b"".join(held)
+                held, size = [], 0
+        if held:
             yield b"".join(held)
-            held, size = [], 0
-    if held:
-        yield b"".join(held)
 
-
-def _more(sock: Plug, waiting: select.poll) -> bool:
-    """Would the next read return at once? TLS may hold what it has opened already."""
-    pending = getattr(sock, "pending", None)
-    return bool((pending is not None and pending()) or waiting.poll(0))
+    def _more(self, got: int) -> bool:
+        """Would the next read return at once? A far end that writes little at a time gets a
+        moment: it costs less to wait for a lot than to wake up for each little."""
+        if self._frames.over:
+            return True
+        if got < JOINED // 2:
+            time.sleep(MOMENT)
+        # TLS may hold what it has opened already.
+        pending = getattr(self._sock, "pending", None)
+        return bool((pending is not None and pending()) or self._waiting.poll(0))
 
 
 class Plain:

@@ -12,7 +12,7 @@ from django.db.models import Q, QuerySet
 
 from bindings.api import shapes
 from bindings.api.endpoint import Call, Endpoint
-from bindings.api.triggers import RepositoryBrief
+from bindings.api.hooks import RepositoryBrief
 from bindings.models import Binding, Hook, Repository
 from bindings.models import Delivery as Row
 from bindings.models.hooks import Origin, Outcome, Signature

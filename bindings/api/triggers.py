@@ -12,6 +12,7 @@ from rest_framework import serializers
 
 from bindings.api import shapes
 from bindings.api.endpoint import Call, Endpoint, InstanceEndpoint, live_binding
+from bindings.api.hooks import RepositoryBrief
 from bindings.models import Binding, Repository
 from bindings.models import Endpoint as Listener
 from bindings.models import Trigger as Row
@@ -33,11 +34,6 @@ PASSING = ("status", "status_reason", "binding", "webhook", "last_event_at")
 _OWN = ("409 X-NAME-01", "422 X-LIMIT-01")
 _HOST = ("502 *-API-* *-NET-02", "503 *-RATE-01", "504 *-NET-01")
 _LONGEST_PATH = 1000
-
-
-class RepositoryBrief(TypedDict):
-    id: Annotated[str, identity("rep")]
-    path: str
 
 
 class Trigger(TypedDict):

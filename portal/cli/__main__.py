@@ -6,7 +6,7 @@ import io
 import os
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from portal.cli import apply, code, commands, keeping, login, tables
@@ -27,12 +27,12 @@ class Parser(ArgumentParser):
         super().error(said)
 
 
-def main() -> int:
-    """The exit status of the command that was typed."""
+def main(words: Sequence[str] | None = None) -> int:
+    """The exit status of the command that was typed; without `words`, on the command line."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     try:
-        options = parser().parse_args()
+        options = parser().parse_args(words)
         return _run(options)
     except Usage as wrong:
         tables.note(str(wrong))

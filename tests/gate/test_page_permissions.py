@@ -135,6 +135,7 @@ PAGES = {
 }
 ELSEWHERE = (
     "api/",
+    "hooks/",
     "admin/",
     "accounts/",
     "hooks/",

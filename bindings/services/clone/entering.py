@@ -10,11 +10,11 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from django.db.models import F
+from django.db import connection
+from django.db.models import F, Model
 from django.utils import timezone
 
-from bindings.models import Binding, Lease
-from bindings.models.leases import LeaseKind
+from bindings.models import Binding, Lease, Repository
 from bindings.services.clone import words
 from bindings.services.clone.leases import broken
 from bindings.state import Status
@@ -68,15 +68,57 @@ def _found(binding: str, username: str, password: str) -> Lease | None:
     lease = None
     if tenant is not None and number is not None:
         with rls.tenant(tenant):
-            lease = (
-                Lease.objects.of(tenant)
-                .filter(pk=number, kind=LeaseKind.PROXIED)
-                .select_related("binding__host", "repository")
-                .first()
-            )
+            lease = _row(tenant, number)
     kept = _NOTHING if lease is None else bytes(lease.digest or _NOTHING)
     right = hmac.compare_digest(kept, bearer.digest(password))
     return lease if right else None
+
+
+def _columns(model: type[Model], wanted: str) -> list[str]:
+    """These columns in the order of the model, as `from_db` wants them."""
+    return [field.column for field in model._meta.concrete_fields if field.column in wanted.split()]
+
+
+_LEASE = _columns(
+    Lease,
+    "id tenant_id binding_id repository_id path digest bytes expires_at revoked_at ended_at",
+)
+_BINDING = _columns(
+    Binding,
+    "id tenant_id host_id instance_id provider account_login status status_since reach suspicion"
+    " drill unbound_at version",
+)
+_REPOSITORY = _columns(Repository, "id tenant_id remote_id clone_url")
+_BY_ID = """
+SELECT {columns} FROM bindings_lease AS lease
+  JOIN bindings_binding AS binding ON binding.id = lease.binding_id
+  JOIN bindings_repository AS repository ON repository.id = lease.repository_id
+ WHERE lease.tenant_id = %s AND lease.id = %s AND lease.kind = 'proxied'
+""".format(
+    columns=", ".join(
+        f"{name}.{column}"
+        for name, columns in (
+            ("lease", _LEASE),
+            ("binding", _BINDING),
+            ("repository", _REPOSITORY),
+        )
+        for column in columns
+    )
+)
+"""Written by hand because git asks so often: the ORM makes it anew for ten times the CPU."""
+
+
+def _row(tenant: UUID, number: UUID) -> Lease | None:
+    with connection.cursor() as cursor:
+        cursor.execute(_BY_ID, [tenant, number])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    alias, rest = connection.alias, row[len(_LEASE) :]
+    lease = Lease.from_db(alias, _LEASE, row[: len(_LEASE)])
+    lease.binding = Binding.from_db(alias, _BINDING, rest[: len(_BINDING)])
+    lease.repository = Repository.from_db(alias, _REPOSITORY, rest[len(_BINDING) :])
+    return lease
 
 
 def _tenant_of(binding: UUID) -> UUID | None:

@@ -24,17 +24,17 @@ def binding(listening: Listening) -> Binding:
     return listening.bind("gitlab")
 
 
-def create(client: Any, binding: Binding, **more: Any) -> Any:
+def create(client: Any, at: Binding, **more: Any) -> Any:
     body = {
         "name": "api main",
-        "binding": binding.public_id,
+        "binding": at.public_id,
         "repository": "platform/api",
         "branches": ["main", "release/*"],
         "tags": ["v*"],
         "variables": {"image": "acme/api"},
         "endpoints": None,
     } | more
-    path = f"{V1}/instances/{binding.instance.public_id}/triggers"
+    path = f"{V1}/instances/{at.instance.public_id}/triggers"
     return client.post(path, body, "application/json")
 
 
