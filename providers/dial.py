@@ -27,7 +27,7 @@ from urllib3.exceptions import HTTPError
 from providers import judge
 from providers.address import Origin, split
 from providers.errors import AddressRefused, BadAnswer, ProviderError, Unreachable
-from providers.flow import flow
+from providers.flow import Flow
 from providers.types import Rules
 from providers.watchdog import Alarm
 
@@ -301,6 +301,7 @@ class Reply:
         if not self._sound():
             self.close()
             raise BadAnswer("protocol")
+        self.flow = Flow(response.fp, sock, length=response.length, chunked=bool(response.chunked))
 
     def _sound(self) -> bool:
         """Whether the head can be trusted to say where the body ends."""
@@ -315,7 +316,7 @@ class Reply:
     def pieces(self, *, at_once: bool = False) -> Iterator[bytes]:
         """The body as it came; `at_once`: hand on whatever is there. Raises ProviderError."""
         try:
-            yield from self._flow() if at_once else self._read()
+            yield from self.flow if at_once else self._read()
         except (HTTPException, OSError, ValueError) as failure:
             raise translate(failure, self._alarm) from None
         except BadAnswer:
@@ -331,10 +332,6 @@ class Reply:
             yield piece
         if self._response.length:  # the library takes an early end for the end
             raise BadAnswer("short")
-
-    def _flow(self) -> Iterator[bytes]:
-        head = self._response
-        return flow(head.fp, self._sock, length=head.length, chunked=bool(head.chunked))
 
     def close(self) -> None:
         self._response.close()

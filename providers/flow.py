@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import select
+import time
 from collections.abc import Iterator
 from typing import Final, Protocol
 
@@ -15,10 +16,14 @@ from providers.errors import BadAnswer
 
 JOINED: Final = 131_072
 """Bytes of one piece at most; the least, unless nothing more is there, is half of it."""
+MOMENT: Final = 0.001
+"""Seconds; at a hundred megabytes a second these are most of one piece."""
 _SIZE = re.compile(rb"([0-9a-fA-F]{1,12})[ \t]*(?:;[\t\x20-\x7e]*)?")
+_HEX = re.compile(rb"[0-9a-fA-F]{1,12}")
 _LONGEST_LINE = 4096  # a size with its extensions, or one trailer
 _MOST_TRAILERS = 64
 _END = b"\r\n"
+_SHORT = 14  # letters of a size that is as it usually is, and its line end
 
 
 class Source(Protocol):
@@ -33,35 +38,50 @@ class Plug(Protocol):
     def fileno(self) -> int: ...
 
 
-def flow(source: Source, sock: Plug, *, length: int | None, chunked: bool) -> Iterator[bytes]:
+class Flow:
     """The body behind a head. `length` None and not `chunked`: until the far end hangs up.
 
-    Raises BadAnswer("short") when it ends early, BadAnswer("protocol") for a broken frame.
+    Walk through it once. `over`: nothing more will come, also when the last piece was not yet
+    taken. Raises BadAnswer("short") when it ends early, BadAnswer("protocol") for a broken frame.
     """
-    frames = Chunks() if chunked else Plain(length)
-    waiting = select.poll()
-    waiting.register(sock.fileno(), select.POLLIN)
-    held: list[memoryview | bytes] = []
-    size = 0
-    while not frames.over:
-        piece = source.read1(min(JOINED, frames.wants))
-        if not piece:
-            frames.hung_up()
-            break
-        for part in frames.take(piece):
-            held.append(part)
-            size += len(part)
-        if held and (size >= JOINED // 2 or not _more(sock, waiting)):
+
+    def __init__(self, source: Source, sock: Plug, *, length: int | None, chunked: bool) -> None:
+        self._source, self._sock = source, sock
+        self._frames = Chunks() if chunked else Plain(length)
+        self._waiting = select.poll()
+        self._waiting.register(sock.fileno(), select.POLLIN)
+
+    @property
+    def over(self) -> bool:
+        return self._frames.over
+
+    def __iter__(self) -> Iterator[bytes]:
+        held: list[memoryview | bytes] = []
+        size, frames = 0, self._frames
+        while not frames.over:
+            piece = self._source.read1(min(JOINED, frames.wants))
+            if not piece:
+                frames.hung_up()
+                break
+            for part in frames.take(piece):
+                held.append(part)
+                size += len(part)
+            if held and (size >= JOINED // 2 or not self._more(len(piece))):
+                yield b"".join(held)
+                held, size = [], 0
+        if held:
             yield b"".join(held)
-            held, size = [], 0
-    if held:
-        yield b"".join(held)
 
-
-def _more(sock: Plug, waiting: select.poll) -> bool:
-    """Would the next read return at once? TLS may hold what it has opened already."""
-    pending = getattr(sock, "pending", None)
-    return bool((pending is not None and pending()) or waiting.poll(0))
+    def _more(self, got: int) -> bool:
+        """Would the next read return at once? A far end that writes little at a time gets a
+        moment: it costs less to wait for a lot than to wake up for each little."""
+        if self._frames.over:
+            return True
+        if got < JOINED // 2:
+            time.sleep(MOMENT)
+        # TLS may hold what it has opened already.
+        pending = getattr(self._sock, "pending", None)
+        return bool((pending is not None and pending()) or self._waiting.poll(0))
 
 
 class Plain:
@@ -99,16 +119,32 @@ class Chunks:
 
     def take(self, piece: bytes) -> Iterator[memoryview]:
         """The content in this piece. Raises BadAnswer("protocol")."""
-        view, at = memoryview(piece), 0
-        while at < len(piece):
+        view, at, end = memoryview(piece), 0, len(piece)
+        while at < end:
             if self.over:
                 raise BadAnswer("protocol")
             if self._left:
                 content = view[at : at + self._left]
                 at += len(content)
                 yield from self._content(content)
+                continue
+            begins, ends = self._whole(piece, at)
+            if ends:
+                yield view[begins:ends]
+                at = ends + 2
             else:
                 at = self._head(piece, at)
+
+    def _whole(self, piece: bytes, at: int) -> tuple[int, int]:
+        """Where the content of a chunk is that lies in `piece` from its size to its line end; most
+        do, and this is all they cost. (0, 0) for all others."""
+        line = piece.find(_END, at, at + _SHORT)
+        if line <= at or self._line or self._trailers >= 0:
+            return 0, 0
+        word = piece[at:line]
+        size = int(word, 16) if _HEX.fullmatch(word) else 0
+        begins, ends = line + 2, line + 2 + size
+        return (begins, ends) if size and piece[ends : ends + 2] == _END else (0, 0)
 
     def hung_up(self) -> None:
         raise BadAnswer("short")

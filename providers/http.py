@@ -103,11 +103,13 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """An answer whose body is still coming, in pieces of some 128 KiB or whatever is there."""
+    """An answer whose body is still coming, in pieces of some 128 KiB or whatever is there; `over`
+    tells once all of it is here."""
 
     status: int
     headers: Headers
     pieces: Iterator[bytes] = field(repr=False)
+    over: Callable[[], bool] = field(repr=False)
 
 
 class Door:
@@ -188,9 +190,7 @@ class Door:
         seconds: float = 30.0,
     ) -> Iterator[Stream]:
         """One request whose body is handed on as it comes; a host may pause for `seconds`.
-
-        Leaving early hangs up. Raises what `ask` raises, from the iterator too.
-        """
+        Leaving early hangs up. Raises what `ask` raises, from the iterator too."""
         with self._exchange(method, url, rules, headers, body, seconds) as (reply, alarm):
 
             def pieces() -> Iterator[bytes]:
@@ -199,7 +199,7 @@ class Door:
                     yield piece
                     alarm.extend(seconds)
 
-            yield Stream(reply.status, reply.headers, pieces())
+            yield Stream(reply.status, reply.headers, pieces(), lambda: reply.flow.over)
 
     def greet(self, url: str, *, rules: Rules, seconds: float = 5.0) -> Greeting:
         """Resolve, judge, dial and shake hands once, send nothing, hang up.

@@ -184,7 +184,8 @@ class Sandbox:
         self.control("POST", "roles", body)
 
     def add_repositories(self, provider: str, owner: str, /, **facts: Any) -> list[dict[str, Any]]:
-        """`count`, `prefix`, `history`, `visibility`, `roles`; what was made, with id and path."""
+        """`below`, `count`, `prefix`, `history`, `visibility`, `roles`; what was made, with id and
+        path."""
         body = {"provider": provider, "owner": owner, **facts}
         made: list[dict[str, Any]] = self.control("POST", "repositories", body)["repositories"]
         return made

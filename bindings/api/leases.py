@@ -191,5 +191,9 @@ def _shape(lease: Lease, now: datetime) -> LeaseShape:
         "bytes": lease.bytes,
         "last_used_at": lease.used_at,
         "created_at": lease.created_at,
-        "created_by": lease.issued_to,
+        "created_by": {  # in this order, which the database does not keep
+            "kind": lease.issued_to.get("kind", "token"),
+            "id": lease.issued_to.get("id", ""),
+            "name": lease.issued_to.get("name", ""),
+        },
     }

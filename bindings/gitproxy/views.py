@@ -13,15 +13,15 @@ from django.utils import translation
 from django.views.decorators.csrf import csrf_exempt
 
 from bindings.services.clone import client, entering, proxy, words
+from bindings.services.clone.wire import ADVERTISEMENT, PACK, PUSH, Ask, headers_for
 from bindings.services.clone.words import TurnedAway
 
 _BELOW = "/git/"
-_PUSH = "git-receive-pack"
 _SHAPE = re.compile(
-    rf"{_BELOW}(?P<binding>[^/]+)/(?P<path>.+)/(?P<what>{proxy.ADVERTISEMENT}|{proxy.PACK}|{_PUSH})"
+    rf"{_BELOW}(?P<binding>[^/]+)/(?P<path>.+)/(?P<what>{ADVERTISEMENT}|{PACK}|{PUSH})"
 )
 _CLIMBS = re.compile(r"(?:^|/)\.{0,2}(?:/|$)")
-_METHODS = {proxy.ADVERTISEMENT: "GET", proxy.PACK: "POST"}
+_METHODS = {ADVERTISEMENT: "GET", PACK: "POST"}
 _OVERRIDES = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")
 _PLAIN = "text/plain; charset=utf-8"
 _NEVER = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -36,6 +36,8 @@ def git(request: HttpRequest) -> HttpResponseBase:
             return _answer(request)
         except TurnedAway as away:
             said = HttpResponse(away.text, content_type=_PLAIN, status=away.status)
+            # Each clone begins without a lease; that is no warning to anybody.
+            said._has_been_logged = True  # type: ignore[attr-defined]  # as Django marks it
             for name, value in (_NEVER | away.headers).items():
                 said.headers[name] = value
             return said
@@ -44,11 +46,11 @@ def git(request: HttpRequest) -> HttpResponseBase:
 def _answer(request: HttpRequest) -> HttpResponseBase:
     """What is refused is refused before anybody is asked. Raises TurnedAway."""
     binding, path, what = _wanted(request)
-    headers = proxy.headers_for(what, request.headers)
+    headers = headers_for(what, request.headers)
     username, password = _basic(request)
     lease = entering.enter(binding=binding, username=username, password=password, path=path)
-    body = client.body_of(request.META) if what == proxy.PACK else None
-    passed = proxy.pass_on(lease, proxy.Ask(what, headers, body), environ=request.META)
+    body = client.body_of(request.META) if what == PACK else None
+    passed = proxy.pass_on(lease, Ask(what, headers, body), environ=request.META)
     answer = StreamingHttpResponse(passed.pieces, content_type=passed.media)
     for name, value in _NEVER.items():
         answer.headers[name] = value
@@ -62,15 +64,15 @@ def _wanted(request: HttpRequest) -> tuple[str, str, str]:
     if found is None or not _clean(address):
         raise words.nothing_here()
     what, query = found["what"], request.META.get("QUERY_STRING", "")
-    if what == _PUSH or f"service={_PUSH}" in query.split("&"):
+    if what == PUSH or f"service={PUSH}" in query.split("&"):
         raise words.read_only()
     if request.method != _METHODS[what]:
         raise words.other_method(_METHODS[what])
     if any(name in request.headers for name in _OVERRIDES):
         raise words.unreadable()
-    if what == proxy.ADVERTISEMENT and not query:
+    if what == ADVERTISEMENT and not query:
         raise words.nothing_here()
-    if query != (f"service={proxy.PACK}" if what == proxy.ADVERTISEMENT else ""):
+    if query != (f"service={PACK}" if what == ADVERTISEMENT else ""):
         raise words.unreadable()
     return found["binding"], found["path"], what
 

@@ -57,8 +57,8 @@ class DispatchState(models.TextChoices):
 
 class Dispatch(TenantModel):
     """One event on its way to one endpoint; written in the transaction of the event. `lane` holds
-    what must stay in order (a repository's ref), `seq` that order, the event's own. `body` is what is sent, the same bytes at every
-    attempt. `next_at` is also the lease of whoever sends. After `tries` failures it is given up."""
+    what must stay in order (a repository's ref), `seq` that order, the event's own. `body` is what
+    is sent, the same bytes at every attempt. `next_at` is also the lease of whoever sends."""
 
     PREFIX = "odl"
 

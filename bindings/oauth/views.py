@@ -19,6 +19,7 @@ from bindings.oauth.provider import StateRefused, leave_for_host, take_state
 from bindings.oauth.returning import finish, start_again
 from bindings.services.bind import handoff, links
 from bindings.services.browse.specs import LABELS, consent_pages
+from bindings.services.listen import reconcile
 from portal.ground import rls, turns
 from portal.ground.refusals import NotYours, Refusal
 from portal.tenants import access
@@ -141,8 +142,10 @@ def _host(slug: str) -> CodeHost:
 
 
 def _say_connected(request: HttpRequest, binding: Binding) -> None:
+    done = reconcile.at_once(binding)
     said = _("%(login)s is connected again. %(n)d webhooks repaired, %(m)d missed pushes sent.")
-    messages.success(request, said % {"login": binding.account_login, "n": 0, "m": 0})
+    counts = {"n": done["mended"], "m": done["pushes"]}
+    messages.success(request, said % {"login": binding.account_login, **counts})
 
 
 def _bind_page(attempt: Authorization, code: str) -> str:

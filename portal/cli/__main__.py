@@ -6,10 +6,10 @@ import io
 import os
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from portal.cli import apply, code, commands, keeping, login, tables
+from portal.cli import apply, builds, code, commands, exporting, keeping, login, tables
 from portal.cli.client import VERSION, Client, Refused, Usage
 
 Alone = Callable[[Namespace], int]
@@ -27,12 +27,12 @@ class Parser(ArgumentParser):
         super().error(said)
 
 
-def main() -> int:
-    """The exit status of the command that was typed."""
+def main(words: Sequence[str] | None = None) -> int:
+    """The exit status of the command that was typed; without `words`, on the command line."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     try:
-        options = parser().parse_args()
+        options = parser().parse_args(words)
         return _run(options)
     except Usage as wrong:
         tables.note(str(wrong))
@@ -119,14 +119,14 @@ def _code(verb: Callable[..., ArgumentParser]) -> None:
 
 
 def _files_and_builds(verb: Callable[..., ArgumentParser]) -> None:
-    export = verb("export", "bindings and triggers as a file", asking=apply.export)
+    export = verb("export", "bindings and triggers as a file", asking=exporting.export)
     export.add_argument("-i", "--instance", default="", help="name or id; all without it")
     verb("plan", "what a file would change", "FILE", asking=apply.plan)
     make = verb("apply", "make it as a file says", "FILE", asking=apply.apply)
     make.add_argument("--allow-switch", action="store_true", help="also to another account")
-    run = verb("run", "start a build by hand", "TRIGGER", asking=commands.run)
+    run = verb("run", "start a build by hand", "TRIGGER", asking=builds.run)
     run.add_argument("--ref", default="")
-    heard = verb("deliveries", "what platforms have sent", asking=commands.deliveries)
+    heard = verb("deliveries", "what platforms have sent", asking=builds.deliveries)
     heard.add_argument("--failed", action="store_true")
     heard.add_argument("--replay", action="store_true", help="with --failed: once more")
 

@@ -24,9 +24,10 @@ More, for tests
            ?provider=&account= as above. expires_in: seconds from now
     GET    /_control/requests?provider=&path=&since=           the last requests with their headers
     GET    /_control/faults                                    what is on, and how often it struck
-    POST   /_control/repositories {provider, owner, count, prefix, history, visibility, branches}
-           201 {repositories: [{id, external_id, path}]}; history: plain, rich, twins, many, master,
-           empty, bulky-20 (MB that do not compress)
+    POST   /_control/repositories {provider, owner, below, count, prefix, history, visibility,
+           roles}                                              201 {repositories: [{id, external_id,
+           path}]}; below: a path of groups below the owner, made where it is not there; history:
+           plain, rich, twins, many, master, empty, bulky-20 (MB that do not compress)
     PATCH  /_control/repositories/{encoded path} {provider, path, archived, visibility, deleted,
            rename_branch: [from, to]}                          a new path is a rename or transfer
     POST   /_control/roles {provider, account, repository or group, role}            204

@@ -151,7 +151,7 @@ def _data(text: str) -> str:
 
 
 def add_repositories(site: Site, asked: Mapping[str, Any]) -> list[Repository]:
-    owner = _account(site, str(asked.get("owner", "")))
+    owner = _below(site, _account(site, str(asked.get("owner", ""))), str(asked.get("below") or ""))
     history = str(asked.get("history") or "plain")
     prefix = str(asked.get("prefix") or "extra")
     made = []
@@ -168,6 +168,14 @@ def add_repositories(site: Site, asked: Mapping[str, Any]) -> list[Repository]:
             )
         )
     return made
+
+
+def _below(site: Site, owner: Account, path: str) -> Account:
+    """The group at `path` below this one, made level by level where it is not there."""
+    for name in filter(None, path.split("/")):
+        login = f"{owner.login}/{name}"
+        owner = site.accounts.get(login) or site.add_account(site.next_id(), login, name, "Group")
+    return owner
 
 
 def change_repository(site: Site, path: str, asked: Mapping[str, Any]) -> Repository:

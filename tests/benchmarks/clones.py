@@ -72,6 +72,14 @@ class Proxy:
         pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self.tree())
         return pages * os.sysconf("SC_PAGE_SIZE") / _MB
 
+    def share(self) -> float:
+        """MB that all take of the machine: what they share counts once."""
+        kb = 0
+        for pid in self.tree():
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+            kb += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        return round(kb / 1024, 1)
+
 
 class Peak:
     """The most memory a proxy held while the block ran."""
@@ -150,6 +158,7 @@ def _together(size: str, url: str, portal: Proxy, more: dict[str, Any]) -> None:
             cpu.append((portal.cpu() - begun) / AT_ONCE * 1000)
     report.line("F4", "clone_small", "s", direct, proxied, 0.85, n=AT_ONCE, **more)
     _limit("F4", "clone_small_cpu", "ms", sorted(cpu)[len(cpu) // 2], 25.0, **more)
+    more |= {"pss": portal.share(), "idle": round(peak.before, 1)}
     _limit("F3", "clone_20_memory", "MB", peak.most, 250.0, **more)
 
 

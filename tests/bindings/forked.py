@@ -6,6 +6,7 @@ Nothing of ours is replaced here; the settings are those of the test that made t
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from typing import Any
 from uuid import UUID
@@ -15,12 +16,16 @@ import django
 django.setup()
 
 from django.conf import settings  # noqa: E402 - after the setup
+from django.db import connection  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
+from bindings.models import Binding  # noqa: E402
+from bindings.services.browse import repositories  # noqa: E402
 from bindings.services.custody import ahead, refresh  # noqa: E402
 from bindings.services.custody.intents import Left, claim  # noqa: E402
 from bindings.services.keep import upkeep  # noqa: E402
 from bindings.services.tell import relay  # noqa: E402
+from portal.ground import rls  # noqa: E402
 
 
 def serve(pipe: Connection, given: dict[str, Any]) -> None:
@@ -65,7 +70,24 @@ def _claim_and_freeze(tenant: UUID, binding: UUID, seconds: float) -> str:
     return refresh.renew(mine).result.value
 
 
+def _list(tenant: UUID, binding: UUID, times: int) -> list[tuple[str, int]]:
+    """So many threads that all want the repositories at once: source and number of rows of each."""
+    with rls.tenant(tenant):
+        row = Binding.objects.of(tenant).select_related("host", "instance").get(pk=binding)
+
+    def one(_number: int) -> tuple[str, int]:
+        try:
+            found = repositories.repositories(binding=row)
+            return found.source, len(found.rows)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(times) as crew:
+        return list(crew.map(one, range(times)))
+
+
 _WORK = {
+    "list": _list,
     "rest": time.sleep,
     "once": _once,
     "upkeep": _upkeep,

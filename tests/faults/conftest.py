@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.db import connection
@@ -13,10 +13,12 @@ from bindings.models import Binding
 from portal.tenants.models import Instance
 from tests.bindings import sources
 from tests.bindings.sources import GitHub, GitLab
-from tests.database import Cleaner
 from tests.embedded import Services
 from tests.hosts import Sandbox
 from tests.people import Somebody
+
+if TYPE_CHECKING:  # named on the command line this file is read before the plug-ins are
+    from tests.database import Cleaner
 
 FIGURES = pytest.StashKey[list[str]]()
 Figure = Callable[..., None]

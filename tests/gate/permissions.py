@@ -152,7 +152,7 @@ class World:
         token = self.alice.token("bindings:read").token
         made: dict[str, Any] = {"check": check, "authorization": authorization, "event": event}
         made |= {"token": token, "webhook": webhook, "lease": lease}
-        made |= {"delivery": delivery, "trigger": trigger}
+        made |= {"delivery": delivery, "trigger": trigger, "hook": webhook}
         return {name: row.public_id for name, row in (made | sent).items() if row is not None}
 
 

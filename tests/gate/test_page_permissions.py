@@ -12,6 +12,8 @@ from tests.gate.permissions import Row, World, routes
 T = "t/<slug:tenant>/"
 INSTANCE, B = f"{T}instances/<slug:name>/", f"{T}bindings/<str:public_id>/"
 S = f"{INSTANCE}sources/<slug:provider>/"
+HOOK, TRIGGER = f"{B}webhooks/<str:hook>/", f"{INSTANCE}triggers/<str:trigger>/"
+ENDPOINT = f"{T}endpoints/<str:endpoint>/"
 
 EVERYBODY = "200 200 200 200 200 200 200"
 NOT_THIS_METHOD = "405 405 405 405 405 405 405"
@@ -21,6 +23,8 @@ MEMBERS = "200 200 200 404 302 302 302"
 BUILDERS = "200 200 403 404 302 302 302"
 ADMINS = "200 403 403 404 302 302 302"
 MISFILLED = "422 403 403 404 302 302 302"
+PRESSED = "302 302 403 404 302 302 302"
+PRESSED_BY_ADMINS = "302 403 403 404 302 302 302"
 NOT_HERE = "405 405 405 404 302 302 302"
 
 #     route → GET, POST:                 alice bob carol mallory nobody reader writer
@@ -62,9 +66,27 @@ PAGES = {
     f"{T}activity/": (MEMBERS, NOT_HERE),
     f"{T}instances/": (MEMBERS, NOT_HERE),
     f"{T}instances/new/": (ADMINS, MISFILLED),
+    f"{T}activity.csv": (MEMBERS, NOT_HERE),
+    f"{T}endpoints/": (BUILDERS, NOT_HERE),
+    f"{T}endpoints/new/": (ADMINS, MISFILLED),
+    ENDPOINT: (BUILDERS, NOT_HERE),
+    f"{ENDPOINT}change/": (ADMINS, MISFILLED),
+    f"{ENDPOINT}secret/": (ADMINS, ADMINS),
+    f"{ENDPOINT}test/": (NOT_HERE, PRESSED_BY_ADMINS),
+    f"{ENDPOINT}switch/": (NOT_HERE, PRESSED_BY_ADMINS),
+    f"{ENDPOINT}replay/": (NOT_HERE, PRESSED),
+    f"{ENDPOINT}delete/": (ADMINS, PRESSED_BY_ADMINS),
     INSTANCE: ("302 302 302 404 302 302 302", "302 302 302 404 302 302 302"),
     f"{INSTANCE}sources/": (MEMBERS, NOT_HERE),
     f"{INSTANCE}sources/check/": (NOT_HERE, "302 302 403 404 302 302 302"),
+    f"{INSTANCE}triggers/": (BUILDERS, NOT_HERE),
+    f"{INSTANCE}triggers/new/": (BUILDERS, "422 422 403 404 302 302 302"),
+    f"{INSTANCE}triggers/preview/": (NOT_HERE, BUILDERS),
+    TRIGGER: (BUILDERS, NOT_HERE),
+    f"{TRIGGER}change/": (NOT_HERE, "422 422 403 404 302 302 302"),
+    f"{TRIGGER}run/": (BUILDERS, "422 422 403 404 302 302 302"),
+    # It is alice's to delete, and gone for bob.
+    f"{TRIGGER}delete/": (BUILDERS, "302 404 403 404 302 302 302"),
     f"{S}start/": (NOT_HERE, "422 403 403 404 302 302 302"),
     # Something is bound there.
     f"{S}bind/": ("409 403 403 404 302 302 302", "409 403 403 404 302 302 302"),
@@ -80,6 +102,21 @@ PAGES = {
     f"{B}repositories/automatic/": (NOT_HERE, "302 302 403 404 302 302 302"),
     f"{B}repositories/<path:repository>/": ("409 409 403 404 302 302 302", NOT_HERE),
     f"{B}missing/": (BUILDERS, "422 422 403 404 302 302 302"),
+    f"{B}webhooks/": (BUILDERS, NOT_HERE),
+    f"{B}webhooks/new/": (BUILDERS, "422 422 403 404 302 302 302"),
+    HOOK: (BUILDERS, NOT_HERE),
+    # Paused: what is pressed is refused on the page it leads back to.
+    f"{HOOK}test/": (NOT_HERE, PRESSED),
+    f"{HOOK}repair/": (NOT_HERE, PRESSED),
+    f"{HOOK}recover/": (NOT_HERE, PRESSED),
+    f"{HOOK}remove/": (BUILDERS, PRESSED),
+    f"{B}deliveries/": (BUILDERS, NOT_HERE),
+    f"{B}deliveries/replay/": (NOT_HERE, PRESSED),
+    f"{B}deliveries/<str:delivery>/": (BUILDERS, NOT_HERE),
+    f"{B}deliveries/<str:delivery>/replay/": (NOT_HERE, PRESSED),
+    f"{B}leases/": (BUILDERS, NOT_HERE),
+    f"{B}leases/new/": (BUILDERS, "422 422 403 404 302 302 302"),
+    f"{B}leases/<str:lease>/revoke/": (BUILDERS, PRESSED),
     f"{B}check/": (NOT_HERE, "302 302 403 404 302 302 302"),
     f"{B}later/": (NOT_HERE, "302 302 302 404 302 302 302"),
     f"{B}replace/": (ADMINS, MISFILLED),
@@ -89,8 +126,8 @@ PAGES = {
     f"{B}switch/": (ADMINS, MISFILLED),
     f"{B}switch/test/": (NOT_HERE, MISFILLED),
     f"{B}switch/address/": (NOT_HERE, ADMINS),
-    # Nothing uses it, so no name has to be typed: it ends with alice's.
-    f"{B}unbind/": (ADMINS, "302 403 403 404 302 302 302"),
+    # It is used, so its name has to be typed.
+    f"{B}unbind/": (ADMINS, MISFILLED),
     # Not on the sandbox: only operators hold drills there.
     f"{B}drill/": ("404 404 404 404 302 302 302", "404 403 403 404 302 302 302"),
     # It is bound, so there is no receipt yet.
@@ -101,6 +138,9 @@ ELSEWHERE = (
     "hooks/",
     "admin/",
     "accounts/",
+    "^git/",  # asks for a lease, not for a member: tests/bindings/clone
+    "hooks/",
+    "^git/",
 )  # a table of their own; allauth's and Django's own tests
 
 

@@ -25,13 +25,24 @@ from django.utils import timezone
 from structlog.stdlib import ProcessorFormatter
 
 from bindings import tasks
-from bindings.models import Binding, Check, Credential
+from bindings.models import (
+    Binding,
+    Check,
+    Credential,
+    Delivery,
+    Endpoint,
+    Hook,
+    Lease,
+    Trigger,
+)
 from bindings.services.bind.token import TokenAsk
 from bindings.services.custody import sealed
 from bindings.services.custody.door import host_value
+from bindings.services.tell import relay
 from bindings.vault import Sealed
 from portal.ground import ids, rls
 from portal.tenants.models import Instance
+from providers import gitlab_words
 from tests import factories
 from tests.bindings import sources
 from tests.bindings.admin.conftest import Operator
@@ -42,11 +53,15 @@ from tests.gate.test_grants import RIGHTS
 from tests.hosts import Sandbox
 from tests.people import Somebody, bearer
 from tests.portal.rest.calls import body_of, send
+from tests.receiver import Receiver
 
 Superuser = Any
 _NOW = timedelta()
 TOKEN_ENDPOINT = {"github": "/login/oauth/access_token", "gitlab": "/oauth/token"}
-SHOWN_ONCE = re.compile(rb'"secret": ?"mrg_[^"]+"|"token": ?"mrg_[^"]+"')
+SHOWN_ONCE = re.compile(
+    rb'"secret": ?"mrg_[^"]+"|"token": ?"mrg_[^"]+"|"secret": ?"whsec_[^"]+"'
+    rb'|"password": ?"mrl_[^"]+"|(?<=>)(whsec|mrl)_[^<]+'
+)
 
 
 class Story:
@@ -149,6 +164,42 @@ class Story:
         assert self.page("replace", *page, sent={"token": wrong}).status_code == 422
         return public_id
 
+    def hooked(self, public_id: str) -> None:
+        """A webhook: made, repaired, compared and left for good, also by a host that fails."""
+        path = f"bindings/{public_id}/webhooks"
+        for fault in ("echo", "status:500", "lost_answer", ""):
+            if fault:
+                self.sandbox.fault("gitlab", fault, path="**/hooks", method="POST")
+            made = self.call("POST", path, {"repository": "platform/api"})
+            self.hook_secrets()
+            self.sandbox.clear_faults()
+        assert made.status_code in (200, 201), made.content
+        webhook = f"webhooks/{body_of(made)['id']}"
+        for fault in ("echo", "bad_json", "reset", ""):
+            if fault:
+                self.sandbox.fault("gitlab", fault, path="**/hooks/*")
+            for act in ("repairs", "tests", "recoveries"):
+                self.call("POST", f"{webhook}/{act}", {})
+            self.hook_secrets()
+            with rls.tenant(self.alice.tenant.pk):
+                Hook.objects.of(self.alice.tenant).update(check_at=timezone.now())
+            tasks.compare_webhooks()
+            self.sandbox.clear_faults()
+        for what in ("webhooks", webhook):
+            assert self.call("GET", what).status_code == 200
+        self.hook_secrets()
+
+    def hook_secrets(self) -> None:
+        """Whatever proves deliveries at this moment, in the forms in which GitLab has it."""
+        with rls.tenant(self.alice.tenant.pk):
+            rows = list(Hook.objects.of(self.alice.tenant))
+        for row in rows:
+            for secret in sealed.shared_secrets(row, now=timezone.now()):
+                name = f"webhook secret {len(self.sinks.planted)}"
+                self.sinks.plant(name, secret)
+                self.sinks.plant(f"{name} as a word", gitlab_words.plain_word(secret))
+                self.sinks.plant(f"{name} as a key", gitlab_words.signing_key(secret))
+
     def checked(self, public_id: str) -> None:
         """A check that is begun by API, and run as the worker would."""
         self.call("POST", f"bindings/{public_id}/checks", {})
@@ -197,6 +248,69 @@ class Story:
         self.keep("in the address", send(Client(), "GET", f"/api/v1/me?token={secret}"))
         self.keep("unknown", send(bearer(secret[:-1] + "0"), "GET", "/api/v1/me"))
         self.call("DELETE", f"tokens/{made['id']}")
+
+    def listened(self, builder: Receiver) -> None:
+        """An endpoint: made twice with one key, tested, refused by its builder, given a second
+        secret, sent once more."""
+        asked = {"name": "builder", "url": builder.url, "events": ["binding.*"]}
+        first = send(self.api, "POST", "/api/v1/endpoints", asked, Idempotency_Key="test-key-2")
+        assert first.status_code == 201, first.content
+        made = body_of(first)
+        self.sinks.plant("endpoint secret", made["secret"])
+        again = send(self.api, "POST", "/api/v1/endpoints", asked, Idempotency_Key="test-key-2")
+        self.keep("endpoint again", again)
+        where = f"endpoints/{made['id']}"
+        fresh = body_of(self.call("POST", f"{where}/secrets", {}))["secret"]
+        self.sinks.plant("second endpoint secret", fresh)
+        for status in (204, 500):
+            builder.answers(status, body=b"no")
+            self.call("POST", f"{where}/tests", {})
+            relay.run(once=True)
+        for path in (where, f"{where}/deliveries", "endpoints", "events?type=endpoint.*"):
+            self.call("GET", path)
+        (sent, *_) = body_of(self.call("GET", f"{where}/deliveries"))["data"]
+        self.call("POST", f"{where}/deliveries/{sent['id']}/replays", {})
+        self.call("PATCH", where, {"enabled": False}, **{"If-Match": "*"})
+        builder.verified(fresh)
+
+    def lent(self, instance: Instance, public_id: str) -> None:
+        """A webhook, an endpoint and a clone credential, made by pages that show what they made
+        once, then used, tested, repaired and replayed."""
+        here = [instance.tenant.slug, public_id]
+        typed = {"repository": "platform/api"}
+        assert self.page("hook_new", *here, sent=typed).status_code == 302
+        with rls.tenant(instance.tenant_id):
+            (hook,) = Hook.objects.of(instance.tenant_id).exclude(status="removed")
+            secret = sealed.shared_secrets(hook, now=timezone.now())[0]
+        self.sinks.plant("hook secret", secret)
+        for act in ("hook_test", "hook_repair", "hook_recover"):
+            self.page(act, *here, hook.public_id, sent={})
+        with rls.tenant(instance.tenant_id):
+            hook.refresh_from_db()
+            self.sinks.plant("new hook secret", sealed.shared_secrets(hook, now=timezone.now())[0])
+        where = reverse("endpoint_new", args=[instance.tenant.slug])
+        sent = {"name": "page", "url": "https://builder.example/", "kinds": ["build.*"]}
+        self.once("endpoint secret", self.browser.post(where, sent))
+        with rls.tenant(instance.tenant_id):
+            (endpoint,) = Endpoint.objects.of(instance.tenant_id).filter(name="page")
+        where = reverse("endpoint_secret", args=[instance.tenant.slug, endpoint.public_id])
+        self.once("new endpoint secret", self.browser.post(where))
+        self.page("endpoint_test", instance.tenant.slug, endpoint.public_id, sent={})
+        made = {"name": "api", "repository": "platform/api", "mode": "automatic", "enabled": "on"}
+        made |= {"binding": public_id, "branches": "main"}
+        assert self.page("trigger_new", here[0], instance.name, sent=made).status_code == 302
+        with rls.tenant(instance.tenant_id):
+            (trigger,) = Trigger.objects.of(instance.tenant_id)
+        self.page("trigger_run", here[0], instance.name, trigger.public_id, sent={"ref": "main"})
+        lent = {**typed, "minutes": "15"}
+        self.once("lease password", self.browser.post(reverse("lease_new", args=here), lent))
+
+    def once(self, name: str, answer: Any) -> None:
+        """A page that shows a secret, this once: planted, and not looked for in it."""
+        found = re.search(rb">((?:whsec|mrl)_[^<]+)<", answer.content)
+        assert found, answer.content
+        self.sinks.plant(name, found[1].decode().removeprefix("whsec_"))
+        self.keep(f"page with {name}", answer)
 
     def operated(self, provider: str) -> None:
         """An operator enters a host's app, wrong and right, tests and changes it."""
@@ -301,6 +415,14 @@ def lines() -> Iterator[StringIO]:
 
 
 @pytest.fixture
+def builder(settings: Any) -> Iterator[Receiver]:
+    settings.MOORING_ENDPOINT_ALLOW_CIDRS = ("127.0.0.0/8",)
+    settings.MOORING_ENDPOINT_ALLOW_HTTP = True
+    with Receiver() as listening:
+        yield listening
+
+
+@pytest.fixture
 def story(sinks: Sinks, sandbox: Sandbox, settings: Any, alice: Somebody, bob: Somebody) -> Story:
     settings.MOORING_SANDBOX_URL = sandbox.url
     settings.MOORING_METRICS_TOKEN = sinks.plant("metrics token", "test-metrics-token-4711")
@@ -319,11 +441,14 @@ def test_no_planted_secret_is_found_anywhere(
     lines: StringIO,
     capfd: pytest.CaptureFixture[str],
     services: Services,
+    builder: Receiver,
 ) -> None:
     sinks = story.sinks
     story.refused_binds(instance)
     sinks.look("after refused binds")
     public_id = story.bound(instance)
+    story.hooked(public_id)
+    story.lent(instance, public_id)
     story.operated("github")
     story.operated("gitlab")
     story.operated("codearts")
@@ -331,6 +456,7 @@ def test_no_planted_secret_is_found_anywhere(
     story.consented(instance, "github", "octavia")
     story.consented(second_instance, "gitlab", "build-bot")
     story.token_made()
+    story.listened(builder)
     sinks.look("while bound")
     _commands(sinks)
     _objects(sinks)
@@ -350,10 +476,14 @@ def test_no_planted_secret_is_found_anywhere(
     sinks.keep("mails", repr([message.message().as_string() for message in mail.outbox]))
 
     expected = {"pat", "wrong pat", "new pat", "api token", "client secret", "other client secret"}
+    expected |= {"hook secret", "new hook secret", "endpoint secret", "new endpoint secret"}
+    expected |= {"lease password"}
     expected |= {"master key", "metrics token", "cloud key", "wrong cloud key"}
+    expected |= {"endpoint secret", "second endpoint secret"}
     assert expected <= set(sinks.planted)
     kinds = [name.rpartition(" ")[0] for name in sinks.planted]
-    for kind in ("github token", "gitlab token", "gitlab refresh_token", "github code"):
+    kinds += ["webhook" for name in sinks.planted if name.startswith("webhook secret")]
+    for kind in ("github token", "gitlab token", "gitlab refresh_token", "github code", "webhook"):
         assert kind in kinds
     assert len(sinks.places) > 100
     # The places really say something: statements, lines, sealed values.
@@ -380,6 +510,7 @@ def _every_page(story: Story, people: list[Somebody], instance: Instance, public
         "code": "GL-TOK-01",
         "app_label": "bindings",
         "object_id": str(binding.pk),
+        **_things(story),
     }
     browsers: dict[str, Client] = {one.person.name: one.client for one in people}
     browsers |= {"nobody": Client(), "a token": story.api, "an operator": story.operator.client}
@@ -391,6 +522,18 @@ def _every_page(story: Story, people: list[Somebody], instance: Instance, public
             story.keep(f"as {who}: {route}", browser.get(f"/{route}", **more))
     for model in admin_site._registry:
         _details(story, f"{model._meta.app_label}_{model._meta.model_name}", model)
+
+
+def _things(story: Story) -> dict[str, str]:
+    """One of everything that uses the binding, by the names of the addresses."""
+    kinds = {"hook": Hook, "trigger": Trigger, "endpoint": Endpoint, "lease": Lease}
+    with rls.tenant(story.alice.tenant.pk):
+        rows = {name: kind.objects.of(story.alice.tenant).first() for name, kind in kinds.items()}
+        if rows["hook"] is not None:
+            rows["delivery"] = Delivery.objects.create(
+                tenant=story.alice.tenant, hook=rows["hook"], body=b'{"ref": "refs/heads/main"}'
+            )
+    return {name: row.public_id for name, row in rows.items() if row is not None}
 
 
 def _details(story: Story, name: str, model: Any) -> None:

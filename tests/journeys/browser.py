@@ -23,6 +23,7 @@ RULES = {
     "dark": {"runOnly": {"type": "rule", "values": OF_COLOUR}, "resultTypes": ["violations"]},
 }
 TURN = "(theme) => { document.documentElement.dataset.theme = theme; }"
+SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 # Main buttons have to be hit with a thumb.
 SMALL = """() => [...document.querySelectorAll(".page-head .btn, .acts .btn, .tail .btn")]
   .filter((one) => one.getClientRects().length && one.offsetHeight < 42)
@@ -82,11 +83,26 @@ class Visit:
                 found += [f"{here}: {said}" for said in self._violations(theme)]
                 if pictures and (width, theme) in {(1440, "light"), (390, "dark")}:
                     self.picture(here.replace(" ", "-"))
-            sideways = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-            over = self.page.evaluate(sideways)
+            over = self.page.evaluate(SIDEWAYS)
             found += [f"{name} {width}: {over} px too wide"] if over > 0 else []
             if width == 390:
                 found += [f"{name}: low button {text!r}" for text in self.page.evaluate(SMALL)]
+        self.page.set_viewport_size({"width": 1440, "height": 900})
+        return found
+
+    def glance(self, name: str) -> list[str]:
+        """The same where pages are many: light on a screen, dark on a phone, and the narrowest."""
+        axe, found = Axe(), []
+        self.page.evaluate(axe.axe_script)
+        for width, theme in ((1440, "light"), (390, "dark")):
+            self.page.set_viewport_size({"width": width, "height": 900})
+            self.page.evaluate(TURN, theme)
+            found += [f"{name} {theme} {width}: {said}" for said in self._violations("light")]
+            self.picture(f"{name}-{theme}-{width}")
+        found += [f"{name}: low button {text!r}" for text in self.page.evaluate(SMALL)]
+        self.page.set_viewport_size({"width": 320, "height": 900})
+        over = self.page.evaluate(SIDEWAYS)
+        found += [f"{name} 320: {over} px too wide"] if over > 0 else []
         self.page.set_viewport_size({"width": 1440, "height": 900})
         return found
 

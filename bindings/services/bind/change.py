@@ -15,6 +15,7 @@ from bindings.services.bind import store
 from bindings.services.bind.token import check_end
 from bindings.services.custody import storing
 from bindings.services.keep import ladder
+from bindings.services.listen import hooks
 from portal.ground import rls
 from portal.ground.refusals import Refusal
 from portal.tenants.access import Actor
@@ -58,6 +59,8 @@ def _mode(row: Binding, value: str, _actor: Actor, now: datetime) -> None:
     if value == Mode.FULL and Purpose.HOOKS in lacking:
         scopes = ", ".join(REGISTRY[row.provider].spec.ask_scopes)
         raise Refusal(row.proofs[Purpose.HOOKS]["code"], field="mode", scopes=scopes)
+    if value == Mode.MANUAL:
+        hooks.leave(row)
     if row.status == state.Status.INSUFFICIENT and not lacking:
         row.status, row.status_since, row.why = state.Status.ACTIVE, now, state.Why.NONE
         facts.apply(row, state.aged(facts.of(row), now).facts)

@@ -56,13 +56,21 @@ class Kept:
         return timezone.now() - self.fetched_at < FRESH
 
 
-def ask(binding: Binding, what: str, fetch: Fetch, *, fresh: bool = False) -> Kept:
+def ask(
+    binding: Binding,
+    what: str,
+    fetch: Fetch,
+    *,
+    fresh: bool = False,
+    remember: Callable[[Any], None] | None = None,
+) -> Kept:
     """What `fetch` gives, or gave within the last ten minutes; however many ask at once, the host
     is asked once.
 
-    `what` names the question within the binding; the value has to be plain JSON. When the host is
-    away, or its answer cannot be used, the last good one comes back as stale; without one, and for
-    every other failure, the ProviderError travels on. Raises what `custody.use` raises.
+    `what` names the question within the binding; the value has to be plain JSON. Whoever asks
+    the host hands its value to `remember` before anybody sees it. When the host is away, or its
+    answer cannot be used, the last good one comes back as stale; without one, and for every other
+    failure, the ProviderError travels on. Raises what `custody.use` raises.
     """
     key = _key(binding, what)
     kept = _read(key)
@@ -77,7 +85,7 @@ def ask(binding: Binding, what: str, fetch: Fetch, *, fresh: bool = False) -> Ke
         found = _read(key)
         return found if found is not None and found.fetched_at >= began else None
 
-    return flight.once(key, partial(_fetched, binding, what, fetch, key), left)
+    return flight.once(key, partial(_fetched, binding, what, fetch, remember, key), left)
 
 
 def known(binding: Binding, what: str) -> Kept | None:
@@ -90,7 +98,13 @@ def known(binding: Binding, what: str) -> Kept | None:
     return Kept(kept.value, kept.fetched_at, "cache", stale=True)
 
 
-def _fetched(binding: Binding, what: str, fetch: Fetch, key: str) -> Kept:
+def _fetched(
+    binding: Binding,
+    what: str,
+    fetch: Fetch,
+    remember: Callable[[Any], None] | None,
+    key: str,
+) -> Kept:
     before = _read(key)
     try:
         with use(binding, why=f"browse {what.partition(':')[0]}") as provider:
@@ -101,6 +115,8 @@ def _fetched(binding: Binding, what: str, fetch: Fetch, key: str) -> Kept:
             raise
         return Kept(before.value, before.fetched_at, "cache", stale=True)
     now = timezone.now()
+    if remember is not None:
+        remember(value)
     _write(key, value, now)
     return Kept(value, now)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -75,7 +76,7 @@ def repositories(*, binding: Binding, fresh: bool = False) -> Listing:
     Raises Refusal with the code of what the host did, when there is no last good list.
     """
     try:
-        return _listing(binding, ask(binding, _ALL, walk.repositories, fresh=fresh))
+        return _whole(binding, fresh=fresh)
     except ProviderError as error:
         raise refusal(error, binding) from None
 
@@ -95,7 +96,8 @@ def search(*, binding: Binding, q: str, fresh: bool = False) -> Listing:
         return [*walk.matching(provider, q), *_named(provider, binding.host, q)]
 
     try:
-        return _listing(binding, ask(binding, _search(q), fetch, fresh=fresh), searched=True)
+        kept = ask(binding, _search(q), fetch, fresh=fresh, remember=partial(_remember, binding))
+        return _listing(binding, kept, searched=True)
     except ProviderError as error:
         raise refusal(error, binding) from None
 
@@ -104,7 +106,7 @@ def lookup(*, binding: Binding, q: str, fresh: bool = False) -> Listing:
     """A list that holds what matches `q`: the account's own; where that has nothing, or is too long
     to be read, what the host itself finds. Raises Refusal as `repositories`."""
     try:
-        whole = _listing(binding, ask(binding, _ALL, walk.repositories, fresh=fresh))
+        whole = _whole(binding, fresh=fresh)
     except ProviderError as error:
         if error.reason != "truncated":
             raise refusal(error, binding) from None
@@ -125,18 +127,21 @@ def repository(*, binding: Binding, key: str, fresh: bool = False) -> Listed:
         return walk.plain(provider.repository(remote))
 
     try:
-        kept = ask(binding, f"repository:{remote}", fetch, fresh=fresh)
+        kept = ask(
+            binding,
+            f"repository:{remote}",
+            fetch,
+            fresh=fresh,
+            remember=lambda row: _remember(binding, [{"rows": [row]}]),
+        )
     except ProviderError as error:
         raise refusal(error, binding, path=key) from None
-    row = _value(kept.value)
-    if kept.source == "platform":
-        _remember(binding, [row])
-    return _listed(binding, row)
+    return _listed(binding, _value(kept.value))
 
 
 def keep(*, binding: Binding, row: types.Repository) -> Listed:
     """Remember what a host has just told of one repository; as faces show it."""
-    _remember(binding, [row])
+    _remember(binding, [{"rows": [walk.plain(row)]}])
     return _listed(binding, row)
 
 
@@ -194,10 +199,13 @@ def _search(q: str) -> str:
     return f"search:{q.casefold()}"
 
 
+def _whole(binding: Binding, *, fresh: bool) -> Listing:
+    remember = partial(_remember, binding)
+    return _listing(binding, ask(binding, _ALL, walk.repositories, fresh=fresh, remember=remember))
+
+
 def _listing(binding: Binding, kept: Kept, *, searched: bool = False) -> Listing:
     rows = [_value(raw) for raw in walk.rows(kept.value)]
-    if kept.source == "platform":
-        _remember(binding, rows)
     shown = [row for row in rows if offered(binding.host, row)]
     prefix = REGISTRY[binding.provider].spec.prefix
     hidden = ({**part, "code": f"{prefix}-{part['code']}"} for part in walk.hidden(kept.value))
@@ -284,7 +292,8 @@ def _trigger_mode(binding: Binding, row: types.Repository) -> tuple[str, str | N
     return "automatic", None
 
 
-def _remember(binding: Binding, rows: Sequence[types.Repository]) -> None:
+def _remember(binding: Binding, pages: Iterable[Mapping[str, Any]]) -> None:
+    """One after the other: of two that insert the same rows at once, one would fail."""
     now = timezone.now()
     made = [
         Repository(
@@ -301,9 +310,10 @@ def _remember(binding: Binding, rows: Sequence[types.Repository]) -> None:
             archived=row.archived,
             seen_at=now,
         )
-        for row in rows
+        for row in map(_value, walk.rows(pages))
     ]
     with rls.tenant(binding.tenant_id):
+        rls.in_turn(f"repositories of {binding.instance_id} at {binding.host_id}")
         Repository.objects.bulk_create(
             made,
             batch_size=500,

@@ -11,7 +11,9 @@ from bindings.services.clone import words
 from providers.watchdog import Alarm, Watchdog
 
 PATIENCE: Final = 60.0
-"""Seconds for a whole request, and for each piece of an answer."""
+"""Seconds for each piece of an answer."""
+BODY: Final = 30.0
+"""Seconds for a whole request."""
 _PIECE = 65_536
 _BOTH_WAYS = 2  # socket.SHUT_RDWR; the socket itself is the web server's
 _dogs: dict[int, Watchdog] = {}
@@ -48,28 +50,39 @@ class _Held(AbstractContextManager[Alarm]):
 def body_of(environ: Mapping[str, Any]) -> bytes:
     """The whole request body, which is small: what git has and wants.
 
-    Raises TurnedAway 400, 408 when it takes more than a minute, 411, 413.
+    Raises TurnedAway 400, 408 when it takes more than half a minute, 411, 413.
     """
-    length = environ.get("CONTENT_LENGTH") or ""
-    coding = environ.get("HTTP_TRANSFER_ENCODING") or ""
-    if coding and (length or coding.lower() != "chunked"):
-        raise words.unreadable()
-    if not coding and not (length.isascii() and length.isdigit()):
-        raise words.length_unknown()
-    if coding and not environ.get("wsgi.input_terminated"):
-        raise words.length_unknown()
-    most = words.LARGEST + 1 if coding else int(length)
-    if most > words.LARGEST and not coding:
-        raise words.too_large()
-    with watched(environ, PATIENCE) as alarm:
-        found = _read(environ["wsgi.input"], most)
+    length = _length(environ)
+    most = words.LARGEST + 1 if length is None else length
+    with watched(environ, BODY) as alarm:
+        try:
+            found = _read(environ["wsgi.input"], most)
+        except OSError:  # hung up, or chunks that are none
+            raise words.unreadable() from None
     if alarm.rang:
         raise words.too_slow()
     if len(found) > words.LARGEST:
         raise words.too_large()
-    if not coding and len(found) < most:
+    if length is not None and len(found) < length:
         raise words.unreadable()
     return found
+
+
+def _length(environ: Mapping[str, Any]) -> int | None:
+    """How long the body is, None where it says so in chunks. Raises TurnedAway 400, 411, 413."""
+    length = environ.get("CONTENT_LENGTH") or ""
+    coding = environ.get("HTTP_TRANSFER_ENCODING") or ""
+    if coding:
+        if length or coding.lower() != "chunked":
+            raise words.unreadable()
+        if not environ.get("wsgi.input_terminated"):
+            raise words.length_unknown()
+        return None
+    if not (length.isascii() and length.isdigit()):
+        raise words.length_unknown()
+    if int(length[:20]) > words.LARGEST:
+        raise words.too_large()
+    return int(length)
 
 
 def _read(source: Input, most: int) -> bytes:

@@ -10,11 +10,12 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
-from bindings.models import Binding, Lease
-from bindings.models.leases import LeaseKind
+from bindings.models import Binding, Lease, Repository
+from bindings.models.lookup import Columns
 from bindings.services.clone import words
 from bindings.services.clone.leases import broken
 from bindings.state import Status
@@ -68,15 +69,43 @@ def _found(binding: str, username: str, password: str) -> Lease | None:
     lease = None
     if tenant is not None and number is not None:
         with rls.tenant(tenant):
-            lease = (
-                Lease.objects.of(tenant)
-                .filter(pk=number, kind=LeaseKind.PROXIED)
-                .select_related("binding__host", "repository")
-                .first()
-            )
+            lease = _row(tenant, number)
     kept = _NOTHING if lease is None else bytes(lease.digest or _NOTHING)
     right = hmac.compare_digest(kept, bearer.digest(password))
     return lease if right else None
+
+
+_LEASE = Columns(
+    Lease,
+    "lease",
+    "id tenant_id binding_id repository_id path digest bytes expires_at revoked_at ended_at",
+)
+_BINDING = Columns(
+    Binding,
+    "binding",
+    "id tenant_id host_id provider status status_since reach suspicion drill unbound_at version",
+)
+_REPOSITORY = Columns(Repository, "repository", "id tenant_id remote_id clone_url")
+_BY_ID = f"""
+SELECT {_LEASE.text}, {_BINDING.text}, {_REPOSITORY.text}
+  FROM bindings_lease AS lease
+  JOIN bindings_binding AS binding ON binding.id = lease.binding_id
+  JOIN bindings_repository AS repository ON repository.id = lease.repository_id
+ WHERE lease.tenant_id = %s AND lease.id = %s AND lease.kind = 'proxied'
+"""  # noqa: S608 - our own tables and columns
+
+
+def _row(tenant: UUID, number: UUID) -> Lease | None:
+    with connection.cursor() as cursor:
+        cursor.execute(_BY_ID, [tenant, number])
+        values = cursor.fetchone()
+    if values is None:
+        return None
+    lease = _LEASE.row(Lease, values)
+    values = values[_LEASE.count :]
+    lease.binding = _BINDING.row(Binding, values)
+    lease.repository = _REPOSITORY.row(Repository, values[_BINDING.count :])
+    return lease
 
 
 def _tenant_of(binding: UUID) -> UUID | None:

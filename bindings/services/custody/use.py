@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from bindings import state
 from bindings.models import Binding, CodeHost, Credential, Schedule, facts
+from bindings.models.lookup import credential_in_use
 from bindings.services.custody import ahead, sealed, storing
 from bindings.services.custody.door import door_to, host_for_accounts, rules_for
 from portal.ground import rls
@@ -50,13 +51,16 @@ def provider_at(host: CodeHost, secret: Secret, *, through: Door | None = None) 
 
 
 @contextmanager
-def use(binding: Binding, *, why: str, lasting: float = ERRAND) -> Iterator[Provider]:
+def use(
+    binding: Binding, *, why: str, lasting: float = ERRAND, counts: bool = True
+) -> Iterator[Provider]:
     """The account of a binding, for as long as the block runs, at most a minute.
 
     A pair whose access token has less than `lasting` seconds to live is refreshed first; a
     ProviderError when that fails and the token has ended.
 
-    Left normally, the binding counts as used and as checked: its next check moves ahead. A
+    Left normally, the binding counts as used and as checked: its next check moves ahead; unless
+    not `counts`, for what we do on a schedule, or nobody would read ends and scopes again. A
     TokenRejected pulls the next check to now and travels on. `why` names the journey in the log.
     Raises Refusal X-STATE-01 for a binding that cannot be used now, NotYours for one that has
     ended, Undecryptable, TransactionOpen.
@@ -67,13 +71,14 @@ def use(binding: Binding, *, why: str, lasting: float = ERRAND) -> Iterator[Prov
         row = _row(binding)
     secret = sealed.secret_of(row, row.binding)
     log.info("credential used", binding=binding.public_id, why=why)
-    provider = provider_at(binding.host, secret, through=door_to(binding.host, within=ERRAND))
+    host = row.binding.host
+    provider = provider_at(host, secret, through=door_to(host, within=ERRAND))
     try:
         yield provider
     except TokenRejected:
         _check_soon(binding)
         raise
-    _stamp_use(row)
+    _stamp_use(row, counts=counts)
 
 
 def usable(binding: Binding) -> None:
@@ -106,12 +111,7 @@ def _row(binding: Binding) -> Credential:
     if rls.is_open():
         raise TransactionOpen("close the scope before asking a code host")
     with rls.tenant(binding.tenant_id):
-        row = (
-            Credential.objects.of(binding.tenant_id)
-            .select_related("binding__host")
-            .filter(pk=binding.pk, binding__unbound_at=None)
-            .first()
-        )
+        row = credential_in_use(binding.tenant_id, binding.pk)
     if row is None:
         raise NotYours
     return row
@@ -126,13 +126,14 @@ def _check_soon(binding: Binding) -> None:
         plan.filter(binding__suspicion=0).update(next_check_at=now)
 
 
-def _stamp_use(row: Credential) -> None:
+def _stamp_use(row: Credential, *, counts: bool) -> None:
     """At most one write a minute: a busy build system reads far more often than that."""
     binding, now = row.binding, timezone.now()
     if row.previous_refresh is not None:
         with rls.tenant(binding.tenant_id):
             storing.worked(row)
-    if binding.used_at is not None and now - binding.used_at < _STAMP_EVERY:
+    lately = binding.used_at is not None and now - binding.used_at < _STAMP_EVERY
+    if lately or not counts:
         return
     binding.used_at = now
     plan = Schedule.objects.filter(pk=binding.pk, failures=0, next_check_at__isnull=False)

@@ -133,6 +133,17 @@ def take_over(*, old: Binding, new: Binding) -> int:
     return count
 
 
+def leave(binding: Binding) -> int:
+    """This binding is for manual builds from now on: its webhooks are removed in the background;
+    how many. Needs the tenant's scope."""
+    now = timezone.now()
+    rows = _of_binding(binding).exclude(status__in=standing.LEAVING)
+    count = rows.update(status=HookStatus.REMOVING, status_since=now, trouble="", check_at=now)
+    if count:
+        jobs.start(jobs.Job.RECONCILE)
+    return count
+
+
 # -- adding ---------------------------------------------------------------------------------------
 
 
@@ -220,6 +231,7 @@ def _made(actor: Actor, row: Hook) -> Hook:
     with rls.tenant(row.tenant_id):
         if heads is not None:
             gaps.know(row, heads, since=began)
+            row.baseline_at = began
         _log("webhook.created", row, actor, now)
     return row
 

@@ -28,7 +28,7 @@ from bindings.services.custody.sealed import Undecryptable
 from bindings.services.custody.use import use
 from bindings.services.listen import gaps, remote, standing
 from bindings.services.tell import outbox, webhooks
-from portal.ground import jobs, rls
+from portal.ground import rls
 from portal.ground.refusals import Refusal
 from providers import types
 from providers.base import Provider
@@ -40,9 +40,13 @@ log = structlog.get_logger(__name__)
 
 THREADS = 8
 BATCH = 40
+ONE_GO = 1.0
+"""Seconds after which no further batch is begun while somebody waits."""
 AGAIN = timedelta(minutes=5)
 """Until a host that did not answer is asked again; doubled each time, an hour at most."""
 _MOST = 6  # doublings
+GIVE_UP_AFTER = timedelta(days=7)  # product.md G29
+"""A webhook that nobody may remove any more is left at its host then."""
 _AWAY = timedelta(minutes=5)
 """After this long without a look we were away; then everything is looked at within as long."""
 _LAST, _LAST_FOR = "reconcile-last", 7 * 86_400
@@ -67,9 +71,10 @@ def run(
     threads: int = THREADS,
 ) -> Counter[str]:
     """Compare what is due until nothing is left or `budget_s` has passed; how many, by what came
-    of it. `binding`: only its webhooks. Copies may run side by side: each webhook is claimed by
-    one. Raises the first trouble there was, at the end."""
-    _after_an_outage(timezone.now())
+    of it, and how many missed `pushes` were sent. `binding`: only its webhooks. Copies may run side
+    by side: each webhook is claimed by one. Raises the first trouble there was, at the end."""
+    if binding is None:
+        _after_an_outage(timezone.now())
     until, done = time.monotonic() + budget_s, Counter[str]()
     trouble: list[BaseException] = []
     away: set[UUID] = set()
@@ -81,45 +86,64 @@ def run(
             for answer in [crew.submit(_in_thread, hook, away) for hook in claimed]:
                 failure = answer.exception()
                 if failure is None:
-                    done[answer.result()] += 1
+                    came, pushes = answer.result()
+                    done.update({came: 1, "pushes": pushes})
                 else:
                     trouble.append(failure)
     if trouble:
         raise trouble[0]
-    return done
+    return +done
+
+
+def at_once(binding: Binding) -> Counter[str]:
+    """Compare the webhooks of a binding while somebody waits, as far as one go takes; the rest
+    comes by itself. As `run`."""
+    soon(binding)
+    return run(budget_s=ONE_GO, binding=binding)
 
 
 def soon(binding: Binding) -> None:
-    """Compare the webhooks of this binding next. Opens the tenant's scope."""
+    """Let the next tick compare the webhooks of this binding, unless whoever has asked for it does
+    so `at_once`. Opens the tenant's scope."""
     with rls.tenant(binding.tenant_id):
-        if compare_soon([binding.pk], timezone.now()):
-            jobs.start(jobs.Job.RECONCILE)
+        compare_soon([binding.pk], timezone.now())
 
 
-def one(hook: Hook) -> str:
-    """Compare one webhook with its host; what came of it: same, mended, troubled, removed, away,
-    or not_now."""
+def one(hook: Hook) -> tuple[str, int]:
+    """Compare one webhook with its host; what came of it (same, mended, troubled, removed, away,
+    gone, not_now) and how many missed pushes were sent."""
+    row = _living(hook)
+    if row is None:
+        return "gone", 0
+    if row.binding.drill:
+        return _rehearsed(row), 0
+    try:
+        with remote.alone_with(row.binding_id, row.repository_id):
+            fresh = _living(hook)  # whoever was at it before us may have changed it
+            if fresh is None:
+                return "gone", 0
+            if fresh.status == HookStatus.REMOVING:
+                remote.take_away(fresh)
+                return "removed", 0
+            return _compared(fresh)
+    except (Refusal, Undecryptable, TokenRejected):
+        _look_again(row, at=standing.next_look(timezone.now()))
+        return "not_now", 0
+    except (MissingScope, NotFound) as error:
+        return _troubled(row, error), 0
+    except ProviderError:
+        pause = min(AGAIN * 2 ** min(row.failures, _MOST), standing.COMPARED_EVERY)
+        _look_again(row, at=timezone.now() + pause, failures=row.failures + 1)
+        return "away", 0
+
+
+def _living(hook: Hook) -> Hook | None:
+    """The row as it is now; None for one that is gone, or its binding."""
     with rls.tenant(hook.tenant_id):
         row = standing.lock(hook)
     if row is None or row.status == HookStatus.REMOVED or row.binding.unbound_at is not None:
-        return "gone"
-    if row.binding.drill:
-        return _rehearsed(row)
-    try:
-        with remote.alone_with(row.binding_id, row.repository_id):
-            if row.status == HookStatus.REMOVING:
-                remote.take_away(row)
-                return "removed"
-            return _compared(row)
-    except (Refusal, Undecryptable, TokenRejected):
-        _look_again(row, at=standing.next_look(timezone.now()))
-        return "not_now"
-    except (MissingScope, NotFound) as error:
-        return _troubled(row, error)
-    except ProviderError:
-        pause = min(AGAIN * 2 ** min(row.failures, _MOST), standing.COMPARED_EVERY)
-        _look_again(row, at=timezone.now() + pause, failed=True)
-        return "away"
+        return None
+    return row
 
 
 def _after_an_outage(now: datetime) -> None:
@@ -159,13 +183,16 @@ def _claim(now: datetime, away: set[UUID], binding: Binding | None) -> Sequence[
     return rows
 
 
-def _in_thread(hook: Hook, away: set[UUID]) -> str:
+def _in_thread(hook: Hook, away: set[UUID]) -> tuple[str, int]:
     """With a connection of its own, which ends with the question."""
     try:
-        came = one(hook)
+        if hook.binding.host_id in away:
+            _look_again(hook, at=timezone.now() + AGAIN)
+            return "away", 0
+        came, pushes = one(hook)
         if came == "away":
             away.add(hook.binding.host_id)
-        return came
+        return came, pushes
     finally:
         connection.close()
 
@@ -184,9 +211,9 @@ class _Found:
     heads: gaps.Heads | None = None
 
 
-def _compared(row: Hook) -> str:
-    since = timezone.now()
-    with use(row.binding, why="compare webhook") as provider:
+def _compared(row: Hook) -> tuple[str, int]:
+    since, pushes = timezone.now(), 0
+    with use(row.binding, why="compare webhook", counts=False) as provider:
         found = _look(provider, row)
     was = HookStatus(row.status)
     told = _told(row, found)
@@ -204,10 +231,10 @@ def _compared(row: Hook) -> str:
     if found.heads is None:
         _look_again(row, at=timezone.now() + AGAIN)
     else:
-        gaps.fill(row, found.heads, since=since)
+        pushes = gaps.fill(row, found.heads, since=since)
     if found.mended:
-        return "mended"
-    return "same" if status in standing.WELL else "troubled"
+        return "mended", pushes
+    return "same" if status in standing.WELL else "troubled", pushes
 
 
 def _look(provider: Provider, row: Hook) -> _Found:
@@ -293,10 +320,12 @@ def _code(row: Hook, error: ProviderError) -> str:
 # -- when it cannot be compared -------------------------------------------------------------------
 
 
-def _look_again(row: Hook, *, at: datetime, failed: bool = False) -> None:
+def _look_again(row: Hook, *, at: datetime, failures: int | None = None) -> None:
     with rls.tenant(row.tenant_id):
         mine = Hook.objects.of(row.tenant_id).filter(pk=row.pk, check_at__isnull=False)
-        mine.update(check_at=at, failures=min(row.failures + failed, 30_000))
+        mine.update(check_at=at)
+        if failures is not None:
+            mine.update(failures=min(failures, 30_000))
 
 
 def _troubled(row: Hook, error: MissingScope | NotFound) -> str:
@@ -305,7 +334,10 @@ def _troubled(row: Hook, error: MissingScope | NotFound) -> str:
     code, now = _code(row, error), timezone.now()
     with rls.tenant(row.tenant_id):
         held = standing.lock(row)
-        if held is None or held.status in standing.LEAVING:
+        if held is None or held.status == HookStatus.REMOVED:
+            return "gone"
+        if held.status == HookStatus.REMOVING and now - held.status_since > GIVE_UP_AFTER:
+            remote.gone(held)
             return "gone"
         fresh = isinstance(error, NotFound) and held.status in standing.WELL
         status = HookStatus.MISSING if fresh else HookStatus(held.status)

@@ -11,11 +11,14 @@ import pytest
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from bindings.models import Binding
+from bindings.models import Binding, Dispatch, Endpoint
+from bindings.services.tell import outbox
 from portal.ground import rls
 from portal.tenants import access
 from portal.tenants.models import Event, Instance, Tenant, User
+from portal.tenants.services import events
 from tests import factories
 from tests.bindings.api import rows
 from tests.people import ADDRESS
@@ -71,6 +74,34 @@ def changed(bindings: Iterable[Binding], **columns: Any) -> None:
     for binding in bindings:
         with rls.tenant(binding.tenant_id):
             Binding.objects.of(binding.tenant_id).filter(pk=binding.pk).update(**columns)
+
+
+def sent(tenant: Tenant, *states: str) -> list[Dispatch]:
+    """Events on their way to an endpoint that is off because it failed, in these states."""
+    facts = {"name": "builder", "url": "https://builder.example.com/", "kinds": ["build.*"]}
+    off = {"enabled": False, "why": "failures", "disabled_at": timezone.now()}
+    with rls.tenant(tenant.pk):
+        endpoint = Endpoint.objects.create(tenant=tenant, **facts, **off)
+        made = [
+            events.record(
+                tenant_id=tenant.pk, type="endpoint.test", actor=outbox.SYSTEM, at=timezone.now()
+            )
+            for _ in states
+        ]
+        attempt = {"at": "2026-11-21T07:00:13Z", "ms": 48, "http_status": 500, "error": "<b>no"}
+        return Dispatch.objects.bulk_create(
+            Dispatch(
+                tenant=tenant,
+                event=event,
+                endpoint=endpoint,
+                seq=event.seq,
+                body="{}",
+                state=state,
+                tries=9 if state == "abandoned" else 0,
+                attempts=[attempt],
+            )
+            for event, state in zip(made, states, strict=True)
+        )
 
 
 @pytest.fixture

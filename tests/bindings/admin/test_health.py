@@ -15,7 +15,7 @@ from bindings.models import Binding, CodeHost, Ending, Hook, Repository, Schedul
 from bindings.services.keep import figures
 from portal.ground import rls
 from portal.tenants.models import Tenant
-from tests.bindings.admin.conftest import Operator, address, changed
+from tests.bindings.admin.conftest import Operator, address, changed, sent
 from tests.bindings.api import rows
 
 Superuser = psycopg.Connection[Any]
@@ -74,6 +74,7 @@ def test_every_number_is_that_of_the_list_behind_it(
                 proof="hmac",
                 status=status,
             )
+    sent(mixed[0].tenant, "waiting", "waiting", "abandoned", "delivered")
     with rls.fleet("a test"):
         CodeHost.objects.update(held_since=timezone.now(), weather="down")
     found = tiles(operator)
@@ -90,6 +91,9 @@ def test_every_number_is_that_of_the_list_behind_it(
         "Checks late": 2,
         "Unbindings to clean up": 1,
         "Left to a person": 1,
+        "Events on their way": 2,
+        "Dead letters": 1,
+        "Endpoints off": 1,
         "Unhealthy webhooks": 1,
         "Mass guards in force": 1,
         "Servers down": 1,

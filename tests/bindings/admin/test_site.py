@@ -28,7 +28,8 @@ def test_the_site_has_our_tables_and_no_others() -> None:
     """allauth would show second factors and app secrets; a credential has no page at all."""
     assert set(LISTS) == {
         *("bindings_binding", "bindings_check", "bindings_codehost", "bindings_ending"),
-        *("bindings_platformaccount", "bindings_delivery"),
+        *("bindings_platformaccount", "bindings_delivery", "bindings_endpoint"),
+        "bindings_dispatch",
         *("tenants_event", "tenants_instance", "tenants_membership", "tenants_servicetoken"),
         *("tenants_tenant", "tenants_user"),
     }

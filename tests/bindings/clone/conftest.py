@@ -9,6 +9,7 @@ import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -80,12 +81,13 @@ def served(
     services: Services,
     sandbox_process: Sandbox,
     django_db_setup: Any,
-    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[str, Path]]:
-    """The address of a running portal, and its log."""
-    at = tmp_path_factory.mktemp("served")
-    with servers.web(sandbox_process.url, at) as site:
-        yield site, at / "web.log"
+    """The address of a running portal, and its log, which other runs do not tidy away."""
+    with (
+        TemporaryDirectory(prefix="mooring-served-") as at,
+        servers.web(sandbox_process.url, Path(at)) as site,
+    ):
+        yield site, Path(at) / "web.log"
 
 
 @pytest.fixture

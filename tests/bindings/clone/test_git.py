@@ -57,6 +57,11 @@ def test_what_is_pushed_at_the_host_is_fetched_from_here(git: Git, sandbox: Sand
     assert git.good("rev-parse", "HEAD", cwd=git.at / "work") == pushed["after"]
 
 
+def test_a_repository_that_moved_is_found_by_its_number(git: Git, sandbox: Sandbox, lent: Issued):
+    sandbox.change_repository("gitlab", "platform/api", path="platform/service")
+    git.good("clone", "-q", lent.url, "moved", made=lent)
+
+
 def test_twenty_clone_at_once(git: Git, bound: Binding, bob: Somebody):
     made = [lend(bob, bound) for _ in range(20)]
 

@@ -10,7 +10,7 @@ import time_machine
 from django.utils import timezone
 
 from bindings.models import Binding, Ending, Head, Hook
-from bindings.services.bind import replace, switch, unbind
+from bindings.services.bind import change, replace, switch, unbind
 from bindings.services.listen import gaps, hooks, reconcile
 from portal.ground import rls
 from portal.tenants.models import Instance
@@ -134,7 +134,7 @@ def test_a_switch_moves_webhooks_and_loses_no_push_between(
     ).binding
     listening.sandbox.push("gitlab", "platform/api", deliver=False)
     work_off(bound)
-    assert reconcile.run(threads=1) == {"mended": 2}
+    assert reconcile.run(threads=1) == {"mended": 2, "pushes": 1}
     there = {hook["url"].rpartition("/")[2] for hook in listening.hooks("gitlab")}
     assert there == {row.public_id for row in rows(new)}
     with rls.tenant(new.tenant_id):
@@ -155,3 +155,24 @@ def test_a_new_credential_has_its_webhooks_compared_at_once(
     assert reconcile.run(threads=1) == {"mended": 1, "same": 1}
     assert len(listening.hooks("gitlab")) == 2
     assert {again(row).status for row in rows(bound)} == {"unverified"}
+
+
+def test_a_binding_for_manual_builds_gives_its_webhooks_up(
+    listening: Listening, bound: Binding, alice: Somebody
+):
+    change.change(actor=alice.actor, binding=bound, changes={"mode": "manual"})
+    assert reconcile.run(threads=1) == {"removed": 2}
+    assert listening.hooks("gitlab") == []
+
+
+def test_what_nobody_may_remove_any_more_is_left_after_a_week(
+    listening: Listening, bound: Binding, alice: Somebody
+):
+    (hook, _) = rows(bound)
+    listening.sandbox.fault("gitlab", "insufficient_scope", path="**/1077/hooks", value="api")
+    hooks.remove(actor=alice.actor, hook=hook)
+    assert reconcile.run(threads=1) == {"troubled": 1}
+    assert again(hook).status == "removing"
+    with time_machine.travel(timezone.now() + timedelta(days=8)):
+        reconcile.run(threads=1, binding=bound)
+    assert again(hook).status == "removed"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
+from io import StringIO
+from typing import Any
 
 import pytest
 import time_machine
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from bindings.models import Delivery, Hook, Notice, Trigger
+from bindings.models import Binding, Delivery, Hook, Notice, Trigger
 from bindings.services.custody import sealed
 from bindings.services.keep import drills, sweep
 from bindings.services.keep.rehearsal import Scenario
@@ -18,6 +22,8 @@ from portal.ground import rls
 from portal.ground.refusals import Refusal
 from portal.tenants.models import Event
 from tests.bindings.listen.conftest import Listening, again
+from tests.bindings.seven import ACCOUNTS
+from tests.hosts import Receiver
 from tests.people import Somebody
 
 
@@ -166,6 +172,31 @@ def test_what_nobody_may_mend_is_told_once(listening: Listening, hooked: Hook):
     assert words(hooked)[1:] == ["webhook.failing", "webhook.repaired"]
 
 
+def test_people_read_one_story_until_the_last_one_is_mended(
+    listening: Listening, hooked: Hook, alice: Somebody
+):
+    other, _ = hooks.add(actor=alice.actor, binding=hooked.binding, repository="platform/web")
+    for there in listening.hooks("gitlab"):
+        listening.sandbox.change_hook("gitlab", there["id"], deleted=True)
+    for number in ("1077", "1078"):
+        fault = {"path": f"**/{number}/hooks", "method": "POST", "value": "api"}
+        listening.sandbox.fault("gitlab", "insufficient_scope", **fault)
+
+    def stories() -> list[bool]:
+        with rls.tenant(hooked.tenant_id):
+            rows = Notice.objects.of(hooked.tenant_id).filter(kind="webhook")
+            return [row.closed_at is None for row in rows]
+
+    due(hooked, other)
+    assert reconcile.run(threads=1) == {"troubled": 2}
+    assert stories() == [True]
+    listening.sandbox.clear_faults()
+    assert compared(hooked).status == "unverified"
+    assert stories() == [True]
+    assert compared(other).status == "unverified"
+    assert stories() == [False]
+
+
 def test_missed_pushes_are_emitted_once(listening: Listening, hooked: Hook):
     assert gaps.recover(hook=hooked) == 0
     sent = listening.sandbox.push("gitlab", "platform/api", "main", deliver=False)
@@ -214,10 +245,23 @@ def test_a_delivery_that_waits_for_its_worker_is_not_missed(listening: Listening
     assert gaps.recover(hook=hooked) == 0
 
 
+def test_who_waits_is_told_what_was_mended_and_sent(listening: Listening, hooked: Hook):
+    (there,) = listening.hooks("gitlab")
+    listening.sandbox.change_hook("gitlab", there["id"], deleted=True)
+    listening.sandbox.push("gitlab", "platform/api")
+    done = reconcile.at_once(hooked.binding)
+    assert (done["mended"], done["pushes"]) == (1, 1)
+    assert reconcile.run(threads=1) == {}
+
+
 def test_only_what_is_due_is_compared(listening: Listening, hooked: Hook):
     assert reconcile.run(threads=1) == {}
+    with rls.tenant(hooked.tenant_id):
+        Binding.objects.of(hooked.tenant_id).update(used_at=None)
     reconcile.soon(hooked.binding)
     assert reconcile.run(threads=1) == {"same": 1}
+    # It is no use of the account, and no check of it either.
+    assert again(hooked).binding.used_at is None
 
 
 def test_a_drill_switches_one_off_and_puts_it_back(
@@ -259,3 +303,59 @@ def test_after_an_outage_of_ours_all_are_compared_within_minutes(hooked: Hook):
     with time_machine.travel(timezone.now() + timedelta(minutes=6)):
         reconcile.run(threads=1)
         assert again(hooked).check_at < timezone.now() + soon
+
+
+def test_the_command_compares_and_repairs(hooked: Hook):
+    def command(*options: str) -> str:
+        out = StringIO()
+        call_command("reconcile_webhooks", *options, stdout=out)
+        return out.getvalue()
+
+    only = ("--binding", hooked.binding.public_id)
+    assert command() == "No webhook is due.\n"
+    assert command(*only) == "same 1\n"
+    assert json.loads(command(*only, "--repair", "--json")) == {
+        "webhooks": {"repaired": 1, "same": 1}
+    }
+    for wrong in (("--repair",), ("--binding", "bnd_nobody")):
+        with pytest.raises(CommandError) as refused:
+            command(*wrong)
+        assert refused.value.returncode == 2
+
+
+@pytest.mark.parametrize("provider", sorted(ACCOUNTS))
+def test_every_platform_is_mended_and_misses_no_push(
+    listening: Listening, alice: Somebody, receiver: Receiver, provider: str
+):
+    """Deleted, led elsewhere, switched off, refused by us: after each all is as it should be."""
+    repository = listening.repository(provider)
+    hook, _ = hooks.add(actor=alice.actor, binding=listening.bind(provider), repository=repository)
+
+    def change(**what: Any) -> None:
+        (there,) = listening.hooks(provider)
+        listening.sandbox.change_hook(provider, there["id"], **what)
+
+    def run() -> dict[str, int]:
+        due(hook)
+        return dict(reconcile.run(threads=1))
+
+    assert run() == {"same": 1}
+    change(deleted=True)
+    listening.sandbox.push(provider, repository)
+    assert run() == {"mended": 1, "pushes": 1}
+    change(url="http://127.0.0.1:1/elsewhere")
+    listening.sandbox.push(provider, repository, "refs/tags/v77")
+    assert run() == {"mended": 1, "pushes": 1}
+    if provider in ("github", "gitea", "bitbucket"):
+        change(active=False)
+        assert run() == {"mended": 1}
+    receiver.status = 500
+    listening.sandbox.push(provider, repository)
+    told_by_host = provider in ("codearts", "github")
+    assert run() == {"troubled" if told_by_host else "same": 1, "pushes": 1}
+    receiver.status = 200
+    listening.sandbox.push(provider, repository)
+    assert set(run()) <= {"same", "mended", "pushes"}
+    (there,) = listening.hooks(provider)
+    assert there["url"] == webhooks.url_of(hook)
+    assert again(hook).status == "unverified"

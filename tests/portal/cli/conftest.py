@@ -1,27 +1,28 @@
-"""A running portal, and a terminal: the programs as processes of their own, with a home of theirs
-and an environment that holds what the test says and nothing else."""
+"""A portal over HTTP, and a terminal with a home of its own and an environment that holds what the
+test says and nothing else. Commands run in this process, because so many of them are run; what
+matters of a process (arguments, standard input, git) is tried with real ones."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 
 from bindings.models import CodeHost
 from portal import embedded
+from portal.cli.__main__ import main
 from tests.bindings import fleet
 from tests.bindings.sources import GitHub, GitLab, github_host
-from tests.embedded import Services
 from tests.hosts import Sandbox
-from tests.journeys import servers
 from tests.people import Somebody
 
 ROOT = Path(embedded.__file__).parent.parent
@@ -61,6 +62,20 @@ class Terminal:
         return replace(self, environment=kept)
 
     def mooring(self, *words: str, typed: str = "") -> Said:
+        """One command, in this process."""
+        out, err, known = io.StringIO(), io.StringIO(), sys.stdin
+        with environment(self.environment), redirect_stdout(out), redirect_stderr(err):
+            sys.stdin = io.StringIO(typed)
+            try:
+                status = main(words)
+            except SystemExit as ended:  # argparse, for wrong usage
+                status = int(str(ended.code))
+            finally:
+                sys.stdin = known
+        return Said(status, out.getvalue(), err.getvalue())
+
+    def process(self, *words: str, typed: str = "") -> Said:
+        """The same in a process of its own."""
         return self.run([sys.executable, "-P", "-m", "portal.cli", *words], typed)
 
     def helper(self, *words: str, typed: str = "") -> Said:
@@ -92,27 +107,24 @@ class Terminal:
         return Said(done.returncode, done.stdout, done.stderr)
 
 
-@pytest.fixture(autouse=True)
-def _empty_redis(services: Services) -> None:
-    """Every test begins with an empty Redis, but for what ties the worker to its queues."""
-    assert services.redis
-    with redis.Redis.from_url(os.environ["REDIS_URL"]) as session:
-        for key in session.scan_iter():
-            if not key.startswith(b"_kombu"):
-                session.delete(key)
+@contextmanager
+def environment(wanted: Mapping[str, str]) -> Iterator[None]:
+    """Nothing but these variables."""
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
-@pytest.fixture(scope="package")
-def site(
-    services: Services,
-    sandbox_process: Sandbox,
-    django_db_setup: Any,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[str]:
-    """The address of the running portal."""
-    assert services.redis
-    with servers.portal(sandbox_process.url, tmp_path_factory.mktemp("portal")) as address:
-        yield address
+@pytest.fixture
+def site(live_server: Any, settings: Any) -> str:
+    """The address of the portal, served by a thread."""
+    settings.MOORING_URL = live_server.url
+    return str(live_server.url)
 
 
 @pytest.fixture
@@ -121,7 +133,7 @@ def shell(tmp_path: Path) -> Terminal:
     home = tmp_path / "home"
     home.mkdir()
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    known = {"PATH": path, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    known = {"PATH": path, "PYTHONPATH": str(ROOT)}
     return Terminal(home, {**known, "HOME": str(home), "BROWSER": "true", "LANG": "C.UTF-8"})
 
 

@@ -1,18 +1,49 @@
-"""Real git with the helper of `api.md` 8, against a running portal: no token on disk."""
+"""What needs the portal as it is run: real git with the helper of `api.md` 8, no token on disk, and
+the worker that checks. Programs are processes here."""
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import redis
 
 from bindings.models import Binding, Lease
 from portal.ground import rls
 from portal.tenants.models import Instance
-from tests.bindings.sources import GitLab
+from tests.bindings.sources import GitHub, GitLab
+from tests.embedded import Services
+from tests.hosts import Sandbox
+from tests.journeys import servers
 from tests.people import Somebody
 from tests.portal.cli.conftest import Said, Terminal
+
+
+@pytest.fixture(autouse=True)
+def _empty_redis(services: Services) -> None:
+    """Every test begins with an empty Redis, but for what ties the worker to its queues."""
+    assert services.redis
+    with redis.Redis.from_url(os.environ["REDIS_URL"]) as session:
+        for key in session.scan_iter():
+            if not key.startswith(b"_kombu"):
+                session.delete(key)
+
+
+@pytest.fixture(scope="module")
+def site(
+    services: Services,
+    sandbox_process: Sandbox,
+    django_db_setup: Any,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[str]:
+    """The address of a running portal."""
+    assert services.redis
+    with servers.portal(sandbox_process.url, tmp_path_factory.mktemp("portal")) as address:
+        yield address
 
 
 @pytest.fixture
@@ -55,7 +86,7 @@ def test_git_gets_a_lease_for_the_repository_it_asks_about(
     builder: Terminal, site: str, binding: Binding, alice: Somebody, secret: str
 ) -> None:
     builder = builder.without("MOORING_URL", "MOORING_TOKEN")  # from here on what login kept counts
-    builder.mooring("login", "--url", site, "--with-token", typed=secret)
+    builder.process("login", "--url", site, "--with-token", typed=secret)
     host = site.removeprefix("http://")
     asked = f"protocol=http\nhost={host}\npath=git/{binding.public_id}/platform/api.git\n\n"
     filled = git(builder, "credential", "fill", typed=asked)
@@ -76,7 +107,7 @@ def test_a_clone_leaves_no_token_on_disk(
     git(builder, "config", "--global", here, "https://gitlab.acme.example/")
     git(builder, "clone", "https://gitlab.acme.example/platform/api.git", "api")
     tip = git(builder, "-C", "api", "rev-parse", "HEAD").out.strip()
-    resolved = builder.mooring("resolve", binding.public_id, "platform/api", "main", "--json")
+    resolved = builder.process("resolve", binding.public_id, "platform/api", "main", "--json")
     assert resolved.json["sha"] == tip
     git(builder, "-C", "api", "fetch", "origin")
     written = on_disk(builder.home)
@@ -89,7 +120,7 @@ def test_mooring_clone_needs_no_configuration_and_ends_its_lease(
     terminal: Terminal, site: str, binding: Binding, alice: Somebody, secret: str
 ) -> None:
     loud = terminal.having(GIT_TRACE="1")  # git then says every command it runs
-    said = loud.mooring("clone", binding.public_id, "platform/api", "here", "--json")
+    said = loud.process("clone", binding.public_id, "platform/api", "here", "--json")
     assert (said.status, said.json["path"]) == (0, "platform/api"), said.err
     assert (terminal.home / "here" / ".git").is_dir()
     assert "git-remote-http" in said.err
@@ -100,7 +131,7 @@ def test_mooring_clone_needs_no_configuration_and_ends_its_lease(
     written = on_disk(terminal.home)
     for word in (secret, "mrg_", "mrl_", "lse_"):
         assert word.encode() not in written
-    refused = terminal.mooring("clone", binding.public_id, "platform/nowhere")
+    refused = terminal.process("clone", binding.public_id, "platform/nowhere")
     refused.refused("GL-REPO-02")
 
 
@@ -108,13 +139,13 @@ def test_a_lease_is_printed_once_with_all_git_needs(
     terminal: Terminal, site: str, binding: Binding, alice: Somebody
 ) -> None:
     words = ("lease", binding.public_id, "platform/api", "--ttl", "60", "--build", "jenkins-1")
-    lease = terminal.mooring(*words, "--json").json
+    lease = terminal.process(*words, "--json").json
     assert lease["url"] == f"{site}/git/{binding.public_id}/platform/api.git"
     assert (lease["status"], lease["build"]) == ("active", "jenkins-1")
-    shown = terminal.mooring(*words)
+    shown = terminal.process(*words)
     assert shown.status == 0
     assert "password    mrl_" in shown.out
-    wrong = terminal.mooring("lease", binding.public_id, "platform/api", "--kind", "provider_token")
+    wrong = terminal.process("lease", binding.public_id, "platform/api", "--kind", "provider_token")
     wrong.refused("X-LEASE-01")
 
 
@@ -122,6 +153,24 @@ def test_why_a_repository_is_not_there(
     terminal: Terminal, binding: Binding, gitlab: GitLab
 ) -> None:
     link = f"{gitlab.base_url}/platform/nowhere"
-    found = terminal.mooring("why", binding.public_id, link, "--json")
+    found = terminal.process("why", binding.public_id, link, "--json")
     assert (found.status, found.json["code"]) == (0, "GL-REPO-02")
-    assert "verdict" in terminal.mooring("why", binding.public_id, link).out
+    assert "verdict" in terminal.process("why", binding.public_id, link).out
+
+
+def test_a_check_is_waited_for(terminal: Terminal, binding: Binding) -> None:
+    checked = terminal.process("check", binding.public_id)
+    assert (checked.status, checked.out.splitlines()[-1]) == (0, "state: healthy"), checked.err
+
+
+def test_no_argument_of_a_process_is_a_token(
+    terminal: Terminal, github: GitHub, instance: Instance, secret: str
+) -> None:
+    waiting = terminal.begin("bind", "github", "-i", instance.name)
+    assert waiting.stderr is not None
+    assert "/i/" in waiting.stderr.readline()
+    arguments = Path(f"/proc/{waiting.pid}/cmdline").read_bytes()
+    waiting.terminate()
+    waiting.communicate(timeout=30)
+    assert b"portal.cli" in arguments
+    assert secret.encode() not in arguments

@@ -34,7 +34,7 @@ def away(terminal: Terminal) -> Terminal:
 def test_a_token_from_standard_input_is_kept_for_its_owner_alone(
     away: Terminal, site: str, secret: str
 ) -> None:
-    said = away.mooring("login", "--url", site, "--with-token", typed=f"{secret}\n")
+    said = away.process("login", "--url", site, "--with-token", typed=f"{secret}\n")
     assert said.status == 0, said.err
     assert secret not in said.out + said.err
     assert stat.S_IMODE(kept(away).stat().st_mode) == 0o600
@@ -60,7 +60,7 @@ def test_a_wrong_token_is_not_kept(away: Terminal, site: str) -> None:
 
 def test_a_kept_token_is_not_sent_to_another_portal(away: Terminal, site: str, secret: str) -> None:
     away.mooring("login", "--url", site, "--with-token", typed=secret)
-    other = away.having(MOORING_URL=site.replace("127.0.0.1", "localhost")).mooring("whoami")
+    other = away.having(MOORING_URL="http://127.0.0.1:1").mooring("whoami")
     assert other.status == 2
     assert "No token for" in other.err
 

@@ -12,7 +12,8 @@ from bindings.models import Binding, Trigger
 from portal.cli import apply, plan
 from portal.cli.client import Client
 from portal.ground import rls
-from portal.tenants.models import Instance
+from portal.tenants.models import Instance, Tenant
+from tests.bindings import using
 from tests.bindings.sources import GitHub, GitLab, live, opened
 from tests.people import Somebody
 from tests.portal.cli.conftest import Said, Terminal
@@ -183,6 +184,21 @@ def test_what_somebody_changed_meanwhile_is_left_alone(
     assert item["detail"].endswith("Plan again.")
     labels = portal.get(f"/bindings/{binding.public_id}").body["labels"]
     assert labels == theirs["labels"]
+
+
+def test_endpoints_of_a_trigger_go_by_name(
+    file: File, acme: Tenant, binding: Binding, instance: Instance
+) -> None:
+    listener = using.endpoint(acme)
+    file.write(triggers=(file.trigger | {"endpoints": ["nobody"]},))
+    assert "There is no endpoint nobody." in file.apply().json["items"][0]["detail"]
+    file.write(triggers=(file.trigger | {"endpoints": ["builder"]},))
+    assert outcomes(file.apply()) == [("create", "done")]
+    assert [one.endpoints for one in triggers(instance)] == [[listener.pk]]
+    assert file.plan() == []
+    file.write(triggers=(file.trigger | {"endpoints": None},))
+    assert file.plan()[0]["fields"] == {"endpoints": [["builder"], None]}
+    assert outcomes(file.apply()) == [("change", "done")]
 
 
 def test_where_only_consent_counts_there_is_a_link(file: File, github: GitHub) -> None:
