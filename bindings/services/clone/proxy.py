@@ -34,6 +34,7 @@ log = structlog.get_logger(__name__)
 _ELSEWHERE = (b"bundle-uri", b"packfile-uris")
 """Abilities of a host to send git to other addresses."""
 _SENT_ELSEWHERE = (b"0012packfile-uris\n", b"bundle.version=")
+_AT_HAND = 0.5  # seconds in which most clones are over
 _FIRST = 131_072  # bytes of an advertisement in which its abilities stand
 
 
@@ -127,25 +128,32 @@ class _Run:
         self._began = self._looked = time.monotonic()
         self._passed = 0  # since the last look
         self._all = lease.bytes
+        self._connected = True
 
     def flow(
         self, piece: bytes, pieces: Iterator[bytes], over: Callable[[], bool]
     ) -> Generator[bytes]:
         """All pieces, each for as long as the client needs for it, which is a minute at most."""
         with watched(self._environ, PATIENCE) as alarm:
-            if not over():
-                rls.let_go()  # a clone may run for hours, and needs no connection meanwhile
             try:
                 while piece:
                     self._count(piece)
                     alarm.extend(PATIENCE)
                     yield piece
                     alarm.extend(inf)
+                    self._let_go(over)
                     piece = next(pieces, b"")
             except ProviderError as failure:
                 log.info("clone cut", lease=self._lease.public_id, reason=failure.reason)
                 # Not an end that git could take for a good one, and no trace in the log.
                 raise ConnectionResetError(errno.ECONNRESET, "this clone was cut") from None
+
+    def _let_go(self, over: Callable[[], bool]) -> None:
+        """A clone may run for hours, and needs no database connection meanwhile. One that is over
+        in a moment keeps it: to connect anew costs as much as all else that is done for it."""
+        if self._connected and not over() and time.monotonic() - self._began > _AT_HAND:
+            self._connected = False
+            rls.let_go()
 
     def end(self) -> None:
         """Hang up on the host and write down what was used."""
