@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 
-MODULES = ("sweep", "relay", "clones")
+MODULES = ("sweep", "relay", "clones", "browse")
 
 
 def main() -> None:
