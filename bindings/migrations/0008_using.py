@@ -197,7 +197,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='dispatch',
-            index=models.Index(condition=models.Q(('state', 'waiting'), ('tries', 0)), fields=['endpoint', 'lane', 'seq'], name='dispatch_lane'),
+            index=models.Index(condition=models.Q(('state', 'waiting')), fields=['endpoint', 'seq'], name='dispatch_order'),
         ),
         migrations.AddIndex(
             model_name='dispatch',

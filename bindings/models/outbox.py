@@ -92,9 +92,9 @@ class Dispatch(TenantModel):
                 name="dispatch_due",
             ),
             models.Index(
-                fields=["endpoint", "lane", "seq"],
-                condition=Q(state="waiting", tries=0),
-                name="dispatch_lane",
+                fields=["endpoint", "seq"],
+                condition=Q(state="waiting"),
+                name="dispatch_order",
             ),
             models.Index(
                 fields=["created_at"], condition=Q(state="abandoned"), name="dispatch_dead"

@@ -33,6 +33,7 @@ PAUSES = tuple(
 PATIENCE = timedelta(days=5)
 """With nothing but failures for so long an endpoint is switched off."""
 _ASKED_AT_MOST = timedelta(hours=1)
+_WINDOW = 200
 _ATTEMPTS_KEPT = 20
 _TEXT_KEPT = 1024
 _HTTP_GONE = 410
@@ -90,9 +91,9 @@ WITH RECURSIVE found AS (
           ORDER BY d.endpoint_id LIMIT 1)
   FROM found WHERE found.endpoint_id IS NOT NULL)
 SELECT e.* FROM found JOIN bindings_endpoint e ON e.id = found.endpoint_id
-WHERE e.enabled AND (e.id = ANY(%s::uuid[]) OR EXISTS (
-  SELECT FROM bindings_dispatch d
-  WHERE d.endpoint_id = e.id AND d.state = 'waiting' AND d.next_at <= %s))
+WHERE e.enabled AND (e.id = ANY(%s::uuid[]) OR (
+  SELECT true FROM bindings_dispatch d
+  WHERE d.endpoint_id = e.id AND d.state = 'waiting' AND d.next_at <= %s LIMIT 1))
 """
 
 
@@ -103,17 +104,29 @@ def endpoints(now: datetime, busy: Sequence[UUID] = ()) -> list[Endpoint]:
         return list(Endpoint.objects.raw(_WITH_SOMETHING, [list(busy), now]))
 
 
+# Of the oldest few hundred that are due, those that are first in their lane; what is on its way
+# for the first time (`held`) is before them. Sets, not a look for each row: a lane may be long.
 _CLAIM = """
 WITH due AS (
   SELECT picked.id FROM unnest(%(endpoints)s::uuid[], %(places)s::int[]) AS asked (id, places)
   CROSS JOIN LATERAL (
-    SELECT d.id FROM bindings_dispatch d
-    WHERE d.endpoint_id = asked.id AND d.state = 'waiting' AND d.next_at <= %(now)s
-      AND NOT EXISTS (
-        SELECT FROM bindings_dispatch before
-        WHERE before.endpoint_id = d.endpoint_id AND before.lane = d.lane AND before.lane <> ''
-          AND before.state = 'waiting' AND before.tries = 0 AND before.seq < d.seq)
-    ORDER BY d.next_at, d.seq LIMIT asked.places FOR UPDATE SKIP LOCKED) AS picked)
+    WITH oldest AS MATERIALIZED (
+      SELECT o.id, o.lane, o.seq, o.tries FROM bindings_dispatch o
+      WHERE o.endpoint_id = asked.id AND o.state = 'waiting' AND o.next_at <= %(now)s
+      ORDER BY o.seq LIMIT %(window)s),
+    held AS MATERIALIZED (
+      SELECT h.lane, h.seq FROM bindings_dispatch h
+      WHERE h.endpoint_id = asked.id AND h.state = 'waiting' AND h.next_at > %(now)s
+        AND h.tries = 0),
+    first AS MATERIALIZED (
+      SELECT lane, min(seq) AS seq
+      FROM (SELECT lane, seq FROM oldest WHERE tries = 0 UNION ALL SELECT lane, seq FROM held) AS b
+      WHERE lane <> '' GROUP BY lane)
+    SELECT d.id FROM oldest JOIN bindings_dispatch d ON d.id = oldest.id
+    LEFT JOIN first ON first.lane = oldest.lane
+    WHERE d.state = 'waiting' AND d.next_at <= %(now)s
+      AND (first.seq IS NULL OR oldest.seq <= first.seq)
+    ORDER BY oldest.seq LIMIT asked.places FOR UPDATE OF d SKIP LOCKED) AS picked)
 UPDATE bindings_dispatch d SET next_at = %(lease)s FROM due WHERE d.id = due.id
 RETURNING d.id, d.tenant_id, d.endpoint_id, d.event_id, d.seq, d.tries, d.next_at, d.body
 """
@@ -126,6 +139,7 @@ def claim(asked: Mapping[UUID, int], *, now: datetime) -> list[Leased]:
         "places": list(asked.values()),
         "now": now,
         "lease": now + LEASE,
+        "window": _WINDOW,
     }
     with rls.fleet("claim what is due"), connection.cursor() as cursor:
         cursor.execute(_CLAIM, given)
