@@ -18,7 +18,7 @@ from bindings.models import Binding, Check, CodeHost
 from bindings.services.browse import people
 from bindings.services.browse.specs import ORDER, consent_pages, people_bind, takes_address
 from bindings.services.keep.checks import RUNNING_FOR
-from bindings.web import feed
+from bindings.web import feed, used
 from portal.tenants import access
 from portal.tenants.access import Actor
 from portal.tenants.models import Event, Instance
@@ -97,7 +97,7 @@ def _live(instance: Instance, now: datetime) -> Any:
     rows = Binding.objects.of(instance.tenant_id).filter(instance=instance, unbound_at=None)
     began = Subquery(checks.order_by("-started_at").values("started_at")[:1])
     return rows.select_related("host", "schedule", "instance").annotate(
-        began=began, stays=people.stays()
+        began=began, stays=people.stays(), triggers=used.triggers()
     )
 
 

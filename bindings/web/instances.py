@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from bindings import problems, state
 from bindings.models import Binding
 from bindings.services.bind import instances
 from bindings.services.browse.specs import LABELS, ORDER
-from bindings.web import shown
+from bindings.web import shown, used
 from bindings.web.forms import InstanceForm, posted
 from portal.ground import refusals
 from portal.ground.refusals import Refusal
@@ -35,6 +36,7 @@ def listing(request: Request, tenant: str) -> HttpResponse:
     access.demand(request.actor, "instances:read")
     wanted = {key: request.GET.get(key, "").strip() for key in ("q", "region", "state")}
     rows = Instance.objects.of(request.tenant).filter(closed_at=None)
+    rows = rows.annotate(triggers_n=used.triggers_of_instance())
     if wanted["q"]:
         rows = rows.filter(name__icontains=wanted["q"][:100])
     if wanted["region"]:
@@ -102,7 +104,7 @@ def _said(refused: Refusal) -> str:
     return refusals.words(refused.code, refused.facts).detail
 
 
-def _bound(tenant_id: UUID, found: list[Instance]) -> dict[UUID, list[Binding]]:
+def _bound(tenant_id: UUID, found: Sequence[Instance]) -> dict[UUID, list[Binding]]:
     rows: dict[UUID, list[Binding]] = defaultdict(list)
     live = Binding.objects.of(tenant_id).filter(instance__in=found, unbound_at=None)
     for binding in live:
@@ -117,6 +119,7 @@ def _row(instance: Instance, live: list[Binding]) -> dict[str, Any]:
     by_slug = {b.provider: b for b in live}
     return {
         "instance": instance,
+        "triggers": vars(instance)["triggers_n"],
         "state": worst.value,
         "days": shown.days_left(ends[0], timezone.now()) if ends else None,
         "next_end": ends[0].expires_at if ends else None,

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from bindings import problems, state
 from bindings.models import Binding
@@ -22,6 +22,11 @@ from portal.templatetags.charts import Lane
 from portal.tenants.access import Actor, tenant_of
 
 PLOT_DAYS = 90
+_PAGES = (
+    ("repositories", gettext_lazy("Repositories"), "repositories:read"),
+    ("hooks", gettext_lazy("Webhooks"), "webhooks:read"),
+)
+"""Pages of a binding that its row leads to: name, label, what a reader needs."""
 _TODO = {
     State.EXPIRING: gettext_lazy("%(n)d expiring"),
     State.EXPIRED: gettext_lazy("%(n)d ended"),
@@ -127,10 +132,18 @@ def _said(binding: Binding, now: datetime) -> dict[str, str]:
     if binding.state is State.EXPIRING:
         end = shown.end_of(binding, now)
         title = _("The %(platform)s token ends %(when)s.")
-        return {"title": title % {"platform": platform, "when": end.main}, "text": f"{end.sub}."}
+        text = _and_stops(f"{end.sub}.", binding)
+        return {"title": title % {"platform": platform, "when": end.main}, "text": text}
     why = shown.reasons(binding, now)
     title = f"{platform}: {words.STATES[binding.state.value].label}"
-    return {"title": title, "text": why[0].detail if why else ""}
+    return {"title": title, "text": _and_stops(why[0].detail if why else "", binding)}
+
+
+def _and_stops(said: str, binding: Binding) -> str:
+    """A sentence, and how many triggers the binding serves."""
+    n = vars(binding).get("triggers", 0)
+    told = ngettext("%(n)d trigger uses it.", "%(n)d triggers use it.", n) % {"n": n}
+    return f"{said} {told}" if n else said
 
 
 def _later(actor: Actor, binding: Binding, now: datetime) -> dict[str, str] | None:
@@ -203,6 +216,9 @@ def _menu(actor: Actor, binding: Binding) -> list[tuple[object, str, str, str]]:
     items: list[tuple[object, str, str, str]] = [(_("Open"), reverse("binding", args=here), "", "")]
     if actor.may(shown.CHECK) and binding.status != state.Status.PENDING:
         items.append((words.ACTIONS["check"], reverse("check", args=here), "post", ""))
+    for name, label, scope in _PAGES:
+        if actor.may(scope):
+            items.append((label, reverse(name, args=here), "", ""))
     if binding.kind == Kind.TOKEN and actor.may(shown.WRITE):
         items.append((words.ACTIONS["replace"], reverse("replace", args=here), "dialog", ""))
     if shown.may_switch(actor, binding):

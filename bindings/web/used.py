@@ -22,9 +22,7 @@ _SICK = (HookStatus.MISSING, HookStatus.MISMATCH, HookStatus.DISABLED, HookStatu
 def by(binding: Binding, now: datetime, **also: F) -> dict[str, Any]:
     """Counts, the last use of each, and a few triggers by name; one question, which answers `also`
     as well: further columns of the binding. Needs the tenant's scope."""
-    triggers = Trigger.objects.of(binding.tenant_id).filter(
-        instance_id=OuterRef("instance_id"), repository__host_id=OuterRef("host_id")
-    )
+    triggers = _triggers(binding.tenant_id)
     hooks = _hooks(binding.tenant_id)
     leases = Lease.objects.of(binding.tenant_id).filter(binding_id=OuterRef("pk"))
     live = Q(revoked_at=None, ended_at=None, expires_at__gt=now)
@@ -57,6 +55,23 @@ def by(binding: Binding, now: datetime, **also: F) -> dict[str, Any]:
 def webhooks() -> Coalesce:
     """For queries over bindings: how many webhooks each has."""
     return Coalesce(_one(_hooks(OuterRef("tenant_id")), Count("pk")), 0)
+
+
+def triggers() -> Coalesce:
+    """For queries over bindings: how many triggers each serves."""
+    return Coalesce(_one(_triggers(OuterRef("tenant_id")), Count("pk")), 0)
+
+
+def triggers_of_instance() -> Coalesce:
+    """For queries over instances: how many triggers each has."""
+    rows = Trigger.objects.of(OuterRef("tenant_id")).filter(instance_id=OuterRef("pk"))
+    return Coalesce(_one(rows, Count("pk")), 0)
+
+
+def _triggers(tenant: UUID | OuterRef) -> QuerySet[Trigger]:
+    return Trigger.objects.of(tenant).filter(
+        instance_id=OuterRef("instance_id"), repository__host_id=OuterRef("host_id")
+    )
 
 
 def _hooks(tenant: UUID | OuterRef) -> QuerySet[Hook]:

@@ -9,7 +9,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from portal.cli import apply, code, commands, keeping, login, tables
+from portal.cli import apply, builds, code, commands, exporting, keeping, login, tables
 from portal.cli.client import VERSION, Client, Refused, Usage
 
 Alone = Callable[[Namespace], int]
@@ -119,14 +119,14 @@ def _code(verb: Callable[..., ArgumentParser]) -> None:
 
 
 def _files_and_builds(verb: Callable[..., ArgumentParser]) -> None:
-    export = verb("export", "bindings and triggers as a file", asking=apply.export)
+    export = verb("export", "bindings and triggers as a file", asking=exporting.export)
     export.add_argument("-i", "--instance", default="", help="name or id; all without it")
     verb("plan", "what a file would change", "FILE", asking=apply.plan)
     make = verb("apply", "make it as a file says", "FILE", asking=apply.apply)
     make.add_argument("--allow-switch", action="store_true", help="also to another account")
-    run = verb("run", "start a build by hand", "TRIGGER", asking=commands.run)
+    run = verb("run", "start a build by hand", "TRIGGER", asking=builds.run)
     run.add_argument("--ref", default="")
-    heard = verb("deliveries", "what platforms have sent", asking=commands.deliveries)
+    heard = verb("deliveries", "what platforms have sent", asking=builds.deliveries)
     heard.add_argument("--failed", action="store_true")
     heard.add_argument("--replay", action="store_true", help="with --failed: once more")
 

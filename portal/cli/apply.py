@@ -16,12 +16,6 @@ from portal.cli.tables import show
 _TYPED = ("base_url", "host", "username", "organization", "clone_username", "mode", "labels")
 
 
-def export(portal: Client, options: Namespace) -> int:
-    """Always one JSON document: it is the file."""
-    show(True, planning.export(portal, options.instance), [])
-    return 0
-
-
 def plan(portal: Client, options: Namespace) -> int:
     """Exit status 2 when something would change."""
     found = planning.steps(portal, planning.read(options.file), may_switch=False)

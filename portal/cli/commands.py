@@ -1,4 +1,4 @@
-"""The commands around bindings and builds. Each asks the portal, shows the answer, and returns the
+"""The commands around bindings. Each asks the portal, shows the answer, and returns the
 exit status: 0 done, 1 refused or failed, 2 amber, 3 red."""
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from portal.cli import browser, keeping, tables
-from portal.cli.client import JSON, Client, Query, Refused, Usage, piece
+from portal.cli.client import JSON, Client, Refused, Usage, piece
 from portal.cli.tables import EXIT, show
 
 _EVERY = 1.0  # seconds between two looks at something that goes on
@@ -58,7 +58,7 @@ def test(portal: Client, options: Namespace) -> int:
     found = portal.post("/connection-tests", body).body
     show(options.json, found, [*tables.ladder(found["steps"]), *_outcome(found)])
     if not found["ok"]:
-        _say(found["detail"], found["code"])
+        say(found["detail"], found["code"])
     return 0 if found["ok"] else 1
 
 
@@ -143,33 +143,6 @@ def expiring(portal: Client, options: Namespace) -> int:
     headings = ["ENDS", "STATE", "INSTANCE", "PLATFORM", "ACCOUNT", "TRIGGERS", "BINDING"]
     show(options.json, found, tables.table(headings, rows))
     return 0
-
-
-def run(portal: Client, options: Namespace) -> int:
-    """Start a build by hand, of the default branch when no ref is named."""
-    path = f"/triggers/{piece(options.trigger)}"
-    ref = options.ref or _default_branch(portal, portal.get(path).body)
-    started = portal.post(f"{path}/runs", {"ref": ref}).body
-    show(options.json, started, [f"{started['ref']} {started['sha']} {started['event']}"])
-    return 0
-
-
-def deliveries(portal: Client, options: Namespace) -> int:
-    """What platforms have sent; with `--failed --replay` that which failed, once more."""
-    if options.replay and not options.failed:
-        raise Usage("--replay goes with --failed: what went well is not sent again in bulk.")
-    query: Query = [("outcome", "failed")] if options.failed else []
-    found = portal.whole("/deliveries", query)
-    rows = [
-        (one["received_at"], one["repository"]["path"], one["ref"], one["outcome"], one["id"])
-        for one in found["data"]
-    ]
-    lines = tables.table(["RECEIVED", "REPOSITORY", "REF", "OUTCOME", "DELIVERY"], rows)
-    show(options.json, found, lines)
-    if not options.replay:
-        return 0
-    refused = [one["id"] for one in found["data"] if not _replayed(portal, one["id"])]
-    return 1 if refused else 0
 
 
 def instances(portal: Client, wanted: str = "") -> list[JSON]:
@@ -278,25 +251,8 @@ def _binding(binding: JSON) -> list[str]:
     )
 
 
-def _default_branch(portal: Client, trigger: JSON) -> str:
-    if not trigger["binding"]:
-        raise Refused("Nothing is bound for this trigger, so it waits.", "X-STATE-01", 409)
-    repository = piece(trigger["repository"]["id"])
-    known = portal.get(f"/bindings/{trigger['binding']}/repositories/{repository}").body
-    return str(known["default_branch"] or "")
-
-
-def _replayed(portal: Client, delivery: str) -> bool:
-    try:
-        portal.post(f"/deliveries/{delivery}/replays")
-    except Refused as refused:
-        _say(f"{delivery}: {refused.detail}", refused.code)
-        return False
-    tables.note(f"{delivery} is taken up again.")
-    return True
-
-
-def _say(detail: str, code: str | None) -> None:
+def say(detail: str, code: str | None) -> None:
+    """A refusal beside the answer."""
     tables.note(f"{detail} ({code})" if code else detail)
 
 

@@ -130,12 +130,6 @@ def steps(portal: Client, wanted: Sequence[JSON], *, may_switch: bool) -> list[S
     return found
 
 
-def export(portal: Client, instance: str) -> JSON:
-    """The present state as a file: planning it changes nothing."""
-    places = [here(portal, one) for one in commands.instances(portal, instance)]
-    return {"mooring": FORMAT, "instances": [_exported(one) for one in places]}
-
-
 def stated_end(binding: JSON) -> str | None:
     """The end a person typed; None when the platform says when, or nobody does."""
     credential = binding["credential"]
@@ -177,7 +171,7 @@ def _about_trigger(portal: Client, now: Here, wanted: JSON) -> Iterator[Step]:
     live, etag = answer.body, answer.etag
     stays = (live["provider"], live["repository"]["path"]) == (provider, wanted["repository"])
     refusal = "" if stays else "a trigger keeps its repository: give the new one another name"
-    changed = _differences(_named(live, now.endpoints), wanted, TRIGGER_FIELDS)
+    changed = _differences(named(live, now.endpoints), wanted, TRIGGER_FIELDS)
     if not stays:
         changed["repository"] = [live["repository"]["path"], wanted["repository"]]
     if changed:
@@ -243,7 +237,7 @@ def _managed(live: JSON) -> JSON:
     return live | {"expires_on": stated_end(live)}
 
 
-def _named(trigger: JSON, endpoints: dict[str, str]) -> JSON:
+def named(trigger: JSON, endpoints: dict[str, str]) -> JSON:
     """A trigger with its endpoints by name, as files have them."""
     ids = trigger["endpoints"]
     return trigger | {"endpoints": ids and [endpoints.get(one, one) for one in ids]}
@@ -262,41 +256,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return sorted(value) or None
     return value.rstrip("/") or None if isinstance(value, str) else value
-
-
-def _exported(now: Here) -> JSON:
-    return {
-        "name": now.instance["name"],
-        "bindings": [_exported_binding(now, one) for one in now.bindings.values()],
-        "triggers": [
-            {
-                "name": one["name"],
-                "provider": one["provider"],
-                "repository": one["repository"]["path"],
-                **{name: _named(one, now.endpoints)[name] for name in TRIGGER_FIELDS},
-            }
-            for one in now.triggers.values()
-        ],
-    }
-
-
-def _exported_binding(now: Here, live: JSON) -> JSON:
-    variable = f"{now.instance['name']}_{live['provider']}_token".upper().replace("-", "_")
-    where = "base_url" if live["provider"] in ("gitlab", "gitea") else "host"
-    pairs = {
-        "provider": live["provider"],
-        where: live["host"]["base_url" if where == "base_url" else "slug"],
-        "account": (live["account"] or {}).get("login"),
-        "username": live["username"],
-        "organization": live["organization"],
-        "clone_username": live["clone_username"],
-        "mode": live["mode"],
-        "labels": live["labels"],
-        "auto_rotate": live["auto_rotate"] or None,
-        "expires_on": stated_end(live),
-        "token_env": variable if live["kind"] == "token" else None,
-    }
-    return {name: value for name, value in pairs.items() if value not in (None, "")}
 
 
 def _endpoints(portal: Client) -> dict[str, str]:

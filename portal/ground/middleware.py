@@ -12,7 +12,7 @@ import structlog
 from django.conf import settings
 from django.core.signals import request_finished
 from django.db import DatabaseError
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, get_resolver
 from django.utils.cache import patch_vary_headers
@@ -91,6 +91,8 @@ class Light:
             return self.get_response(request)
         request.resolver_match = match
         answer: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
+        if isinstance(answer, HttpResponse):  # as CommonMiddleware does: chunks are for streams
+            answer.headers.setdefault("Content-Length", str(len(answer.content)))
         return answer
 
 

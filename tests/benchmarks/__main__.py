@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 
-MODULES = ("sweep", "relay", "clones")
+MODULES = ("sweep", "ingest", "browse", "relay", "clones")
 
 
 def main() -> None:

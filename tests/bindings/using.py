@@ -151,6 +151,7 @@ def event(binding: Binding, type: str, **data: Any) -> Event:
 def dispatch(told: Event, to: Endpoint, **more: Any) -> Dispatch:
     """An event on its way to an endpoint."""
     facts: dict[str, Any] = {
+        "seq": told.seq,
         "state": "delivered",
         "tries": 1,
         "next_at": None,

@@ -24,7 +24,7 @@ def test_a_repository_is_searched_diagnosed_opened_and_built(
 ) -> None:
     visit, here = enter(alice), f"/t/acme/bindings/{bound.public_id}/"
     page = visit.open(here)
-    visit.press("Repositories")
+    page.get_by_role("link", name="Repositories").first.click()
     visit.says("platform/images/base/alpine")  # read by the page itself, once it is open
     assert visit.judge("repositories") == []
 
@@ -62,3 +62,9 @@ def test_a_repository_is_searched_diagnosed_opened_and_built(
     assert [hook["repository"] for hook in sandbox.hooks("gitlab")] == ["ann/diary"]
     visit.press("Turn off automatic builds of ann/diary")
     visit.says("Pushes to ann/diary start no builds any more.")
+
+    language = {"name": "mooring_language", "value": "zh-hans", "url": visit.site}
+    page.context.add_cookies([language])
+    visit.open(f"{here}repositories/?q=images")
+    visit.says("找不到仓库？")
+    visit.picture("repositories-chinese")

@@ -8,6 +8,8 @@ import pytest
 from playwright.sync_api import Page
 
 from bindings.models import Binding
+from portal.ground import jobs
+from portal.ground.jobs import Job
 from portal.tenants.models import Instance
 from tests.bindings.sources import GitLab, stored
 from tests.hosts import Sandbox
@@ -44,10 +46,11 @@ def test_from_a_webhook_to_a_build_that_is_told(
         return "Push to main" in said and "Received. Being read" not in said
 
     _until(page, worked_off)
-    visit.press("Open", within="main tbody")
+    visit.press("Open Push to main")
     visit.says("Secrets are removed before anything is stored.")
     assert visit.glance("journey-delivery") == []
 
+    jobs.start(Job.RELAY)  # beat's part, once: a relay goes on by itself
     with Receiver() as builder:
         visit.open("/t/acme/endpoints/")
         page.locator(".page-head").get_by_role("link", name="New endpoint").click()
@@ -58,6 +61,7 @@ def test_from_a_webhook_to_a_build_that_is_told(
         secret = page.inner_text("#secret").strip()
         visit.press("Done")
         visit.press("Send test event")
+        visit.says("A test event is on its way. It appears below.")
 
         visit.open(f"/t/acme/instances/{instance.name}/triggers/new/")
         page.fill("#id_name", "api main")
@@ -73,9 +77,10 @@ def test_from_a_webhook_to_a_build_that_is_told(
         visit.press("Run now", within="dialog[open]")
         visit.says("A build of main was started.")
 
-        _until(page, lambda: len(builder.built) == 2)
-        told = {event["type"] for event in builder.verified(secret)}
-        assert told == {"endpoint.test", "build.manual"}
+        def told() -> set[str]:
+            return {event["type"] for event in builder.verified(secret)}
+
+        _until(page, lambda: {"endpoint.test", "build.manual"} <= told())
     visit.open("/t/acme/activity/?kind=builds")
     visit.says("Alice started a build of main in platform/api")
 
@@ -86,4 +91,4 @@ def _until(page: Page, true: Callable[[], bool]) -> None:
         if true():
             return
         page.wait_for_timeout(200)
-    assert true(), page.inner_text("main")
+    raise AssertionError(page.inner_text("main"))

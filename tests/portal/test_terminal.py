@@ -102,10 +102,13 @@ def test_only_somebody_who_has_just_signed_in_approves(alice: Somebody) -> None:
     stale = alice.signed_in(ago=timedelta(minutes=16)).post(PAGE)
     assert stale.status_code == 302
     assert "/accounts/reauthenticate/" in stale.headers["Location"]
-    strange = Client(enforce_csrf_checks=True)
-    strange.force_login(alice.person)
-    assert strange.post(PAGE).status_code in (302, 403)
     assert ServiceToken.objects.count() == 0
+
+
+def test_no_other_site_approves_for_somebody(alice: Somebody) -> None:
+    browser = alice.signed_in(ago=timedelta(), enforce_csrf_checks=True)
+    assert browser.post(PAGE).status_code == 403
+    assert bearer(alice.token().secret).post(PAGE).status_code == 302  # to the sign-in page
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ The host is asked anew each time. What it does not say plainly is `unknown`, nev
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +43,7 @@ _MEMBERS: Mapping[str, str] = {
 }
 """Platform → where somebody lets an account into a repository; the others have no such address."""
 
+_ORGANIZATION = re.compile(r"[0-9a-z]{20,32}")
 _IN_GROUPS = frozenset({"gitlab", "codeup"})
 _PROJECT_BOTS = {"project_": "project", "group_": "group"}
 """How the users are named that GitLab makes for access tokens of a project or a group."""
@@ -148,6 +150,8 @@ def _not_found(binding: Binding, path: str, error: NotFound) -> Diagnosis:
         return _scope(binding, path, lacks, {})
     if error.reason == "hidden":  # a token for public repositories alone
         return _scope(binding, path, problems.existing(prefix, "SCOPE-04"), {})
+    if other := _other_organization(binding, path):
+        return _said(binding, "token_not_granted", path, "ORG-02", fix_url=_here(binding), id=other)
     if kind := _kind_of_bot(binding):
         return _said(
             binding, "token_not_granted", path, "USER-03", fix_url=_here(binding), kind=kind
@@ -304,6 +308,13 @@ def _kind_of_bot(binding: Binding) -> str:
         kind for start, kind in _PROJECT_BOTS.items() if binding.account_login.startswith(start)
     )
     return next(named, "")
+
+
+def _other_organization(binding: Binding, path: str) -> str:
+    """Codeup's paths begin with the organization's id, and a binding works in one of them."""
+    first = path.partition("/")[0]
+    own = binding.organization if binding.provider == "codeup" else ""
+    return first if own and first != own and _ORGANIZATION.fullmatch(first) else ""
 
 
 def _label(binding: Binding) -> str:

@@ -28,7 +28,7 @@ from bindings.services.custody.sealed import Undecryptable
 from bindings.services.custody.use import use
 from bindings.services.listen import gaps, remote, standing
 from bindings.services.tell import outbox, webhooks
-from portal.ground import jobs, rls
+from portal.ground import rls
 from portal.ground.refusals import Refusal
 from providers import types
 from providers.base import Provider
@@ -103,27 +103,29 @@ def at_once(binding: Binding) -> Counter[str]:
 
 
 def soon(binding: Binding) -> None:
-    """Compare the webhooks of this binding next. Opens the tenant's scope."""
+    """Let the next tick compare the webhooks of this binding, unless whoever has asked for it does
+    so `at_once`. Opens the tenant's scope."""
     with rls.tenant(binding.tenant_id):
-        if compare_soon([binding.pk], timezone.now()):
-            jobs.start(jobs.Job.RECONCILE)
+        compare_soon([binding.pk], timezone.now())
 
 
 def one(hook: Hook) -> tuple[str, int]:
     """Compare one webhook with its host; what came of it (same, mended, troubled, removed, away,
     gone, not_now) and how many missed pushes were sent."""
-    with rls.tenant(hook.tenant_id):
-        row = standing.lock(hook)
-    if row is None or row.status == HookStatus.REMOVED or row.binding.unbound_at is not None:
+    row = _living(hook)
+    if row is None:
         return "gone", 0
     if row.binding.drill:
         return _rehearsed(row), 0
     try:
         with remote.alone_with(row.binding_id, row.repository_id):
-            if row.status == HookStatus.REMOVING:
-                remote.take_away(row)
+            fresh = _living(hook)  # whoever was at it before us may have changed it
+            if fresh is None:
+                return "gone", 0
+            if fresh.status == HookStatus.REMOVING:
+                remote.take_away(fresh)
                 return "removed", 0
-            return _compared(row)
+            return _compared(fresh)
     except (Refusal, Undecryptable, TokenRejected):
         _look_again(row, at=standing.next_look(timezone.now()))
         return "not_now", 0
@@ -131,8 +133,17 @@ def one(hook: Hook) -> tuple[str, int]:
         return _troubled(row, error), 0
     except ProviderError:
         pause = min(AGAIN * 2 ** min(row.failures, _MOST), standing.COMPARED_EVERY)
-        _look_again(row, at=timezone.now() + pause, failed=True)
+        _look_again(row, at=timezone.now() + pause, failures=row.failures + 1)
         return "away", 0
+
+
+def _living(hook: Hook) -> Hook | None:
+    """The row as it is now; None for one that is gone, or its binding."""
+    with rls.tenant(hook.tenant_id):
+        row = standing.lock(hook)
+    if row is None or row.status == HookStatus.REMOVED or row.binding.unbound_at is not None:
+        return None
+    return row
 
 
 def _after_an_outage(now: datetime) -> None:
@@ -175,6 +186,9 @@ def _claim(now: datetime, away: set[UUID], binding: Binding | None) -> Sequence[
 def _in_thread(hook: Hook, away: set[UUID]) -> tuple[str, int]:
     """With a connection of its own, which ends with the question."""
     try:
+        if hook.binding.host_id in away:
+            _look_again(hook, at=timezone.now() + AGAIN)
+            return "away", 0
         came, pushes = one(hook)
         if came == "away":
             away.add(hook.binding.host_id)
@@ -306,10 +320,12 @@ def _code(row: Hook, error: ProviderError) -> str:
 # -- when it cannot be compared -------------------------------------------------------------------
 
 
-def _look_again(row: Hook, *, at: datetime, failed: bool = False) -> None:
+def _look_again(row: Hook, *, at: datetime, failures: int | None = None) -> None:
     with rls.tenant(row.tenant_id):
         mine = Hook.objects.of(row.tenant_id).filter(pk=row.pk, check_at__isnull=False)
-        mine.update(check_at=at, failures=min(row.failures + failed, 30_000))
+        mine.update(check_at=at)
+        if failures is not None:
+            mine.update(failures=min(failures, 30_000))
 
 
 def _troubled(row: Hook, error: MissingScope | NotFound) -> str:

@@ -129,17 +129,22 @@ def proof_of(provider: str, made: types.Hook) -> str:
 
 def take_away(hook: Hook) -> None:
     """Remove at the host whatever is ours there, by id and by address; then it is gone here too.
-    Raises ProviderError, Refusal, Undecryptable; NotFound of a repository is none."""
+    Nothing happens to one that somebody has wished for again. Raises ProviderError, Refusal,
+    Undecryptable; NotFound of a repository is none."""
     with alone_with(hook.binding_id, hook.repository_id):
+        with rls.tenant(hook.tenant_id):
+            row = standing.lock(hook)
+        if row is None or row.status != HookStatus.REMOVING:
+            return
         try:
-            with use(hook.binding, why="remove webhook") as provider:
-                removed_at(provider, hook)
+            with use(row.binding, why="remove webhook", counts=False) as provider:
+                removed_at(provider, row)
         except NotFound:
             pass
         except MissingScope:
-            if hook.remote_id:
+            if row.remote_id:
                 raise
-        gone(hook)
+        gone(row)
 
 
 def removed_at(provider: Provider, hook: Hook) -> None:

@@ -9,11 +9,12 @@ delivery: it is tried again for a day, and what was missed then is found by comp
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import structlog
+from django.db.models import F
 from django.utils import timezone
 
 from bindings.models import Delivery, Hook, Repository
@@ -26,8 +27,6 @@ from portal.ground.refusals import NotYours, Refusal
 from providers.catalogue import REGISTRY
 from providers.errors import NotFound, ProviderError, RateLimited, Unreachable
 from providers.types import Push
-
-log = structlog.get_logger(__name__)
 
 LEASE = timedelta(minutes=3)  # longer than a host is asked (custody.use.ERRAND)
 BATCH = 20
@@ -58,9 +57,7 @@ def run(*, budget_s: float, stopping: Callable[[], bool]) -> int:
     ends, done = time.monotonic() + budget_s, 0
     while not stopping():
         taken = _claim(timezone.now())
-        away: set[UUID] = set()
-        for delivery_id, tenant_id in taken:
-            one(delivery_id, tenant_id, away=away)
+        _each(deque(taken), stopping)
         done += len(taken)
         if budget_s and time.monotonic() >= ends:
             break
@@ -69,6 +66,21 @@ def run(*, budget_s: float, stopping: Callable[[], bool]) -> int:
                 break
             time.sleep(min(_LOOK_SECONDS, max(0.0, ends - time.monotonic())))
     return done
+
+
+def _each(left: deque[tuple[UUID, UUID]], stopping: Callable[[], bool]) -> None:
+    """Work off what was claimed. Whatever a bug of ours leaves over is due again at once."""
+    away: set[UUID] = set()
+    try:
+        while left and not stopping():
+            one(*left.popleft(), away=away)
+    finally:
+        if left:
+            with rls.fleet("deliveries that nobody got to"):
+                keys = [delivery_id for delivery_id, _tenant in left]
+                Delivery.objects.filter(pk__in=keys).update(
+                    next_at=timezone.now(), attempts=F("attempts") - 1
+                )
 
 
 def one(delivery_id: UUID, tenant_id: UUID, *, away: set[UUID] | None = None) -> None:
@@ -80,15 +92,15 @@ def one(delivery_id: UUID, tenant_id: UUID, *, away: set[UUID] | None = None) ->
         delivery = _delivery(delivery_id, tenant_id)
     if delivery is None:
         return
+    if delivery.attempts > len(PAUSES) + 1:  # each try ended a worker
+        _settle(delivery, Outcome.FAILED, now, trouble="crash")
+        return
     try:
         _work(delivery, now, set() if away is None else away)
     except _Unproven:
         _settle(delivery, Outcome.UNCONFIRMED, now)
     except (ProviderError, Refusal, Undecryptable) as failed:
         _later(delivery, _reason(failed), now)
-    except Exception as bug:  # one delivery may not stop the others
-        log.exception("a delivery could not be worked off", delivery=delivery.public_id)
-        _later(delivery, type(bug).__name__, now)
     else:
         metrics.deliveries.labels(delivery.hook.binding.provider, delivery.outcome).inc()
 

@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from bindings.models import Binding, Notice
+from bindings.models import Binding, Hook, Notice
+from bindings.models.hooks import TROUBLED
 from bindings.notices import OF_EVENT, OPEN_ENDED, RECOVERIES, TROUBLES, Kind, closed_by
 from portal.ground import jobs
 from portal.tenants.services.events import Entry
@@ -106,8 +107,10 @@ def _shut(closed: Sequence[Notice]) -> None:
 def _notices(entry: Entry, open_now: Mapping[UUID, list[Notice]]) -> list[Notice]:
     """What an event is to people: itself, or the end of a trouble, or nothing."""
     picture = entry.data.get("binding") or {}
-    over = closed_by(entry.type, picture)
+    over = closed_by(entry.type, picture) - _still(entry)
     mine = open_now.get(entry.binding_id, []) if entry.binding_id else []
+    if entry.type == "webhook.failing" and any(row.kind == Kind.WEBHOOK for row in mine):
+        return []  # one story for a binding, however many of its webhooks fail
     closed = [row for row in mine if row.closed_at is None and row.kind in over]
     for row in closed:
         row.closed_at = entry.at
@@ -115,6 +118,14 @@ def _notices(entry: Entry, open_now: Mapping[UUID, list[Notice]]) -> list[Notice
         return [_notice(entry, OF_EVENT[entry.type], picture)]
     mended = [str(row.pk) for row in closed if row.kind in TROUBLES]
     return [_notice(entry, Kind.RECOVERED, picture, of=mended)] if mended else []
+
+
+def _still(entry: Entry) -> frozenset[Kind]:
+    """What one repair does not end: the trouble of the binding's other webhooks."""
+    if entry.type != "webhook.repaired":
+        return frozenset()
+    others = Hook.objects.of(entry.tenant_id).filter(binding=entry.binding_id, status__in=TROUBLED)
+    return frozenset({Kind.WEBHOOK}) if others.exists() else frozenset()
 
 
 def _notice(entry: Entry, kind: Kind, picture: Mapping[str, Any], **more: Any) -> Notice:

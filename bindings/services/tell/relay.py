@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from threading import Event
 from uuid import UUID
 
 import structlog
@@ -36,7 +37,9 @@ log = structlog.get_logger(__name__)
 
 AT_ONCE = 2
 """Threads one endpoint may hold; one while it fails."""
-AHEAD = 16
+IN_A_ROW = 4
+"""Events one thread sends to an endpoint one after the other."""
+AHEAD = 32
 """Rows leased for one endpoint, those on their way included."""
 LOOK_SECONDS = 1.0
 FLUSH_ROWS, FLUSH_SECONDS = 500, 0.1
@@ -96,7 +99,7 @@ class _Lane:
     """One endpoint: what is leased for it, and how much of that is on its way."""
 
     url: str
-    secrets: tuple[str, ...]
+    secrets: tuple[str, ...] = field(repr=False)
     failing: bool
     leased: deque[Leased] = field(default_factory=deque)
     under_way: int = 0
@@ -108,7 +111,7 @@ class _Lane:
 
     @property
     def wanted(self) -> int:
-        held = len(self.leased) + self.under_way
+        held = len(self.leased) + self.under_way * IN_A_ROW
         if self.drained:
             return 0
         return AHEAD - held if held * 2 <= AHEAD else 0
@@ -125,9 +128,12 @@ class _Relay:
         self.until, self.once = time.monotonic() + budget_s, once
         self.clock, self.stopping = clock, stopping
         self.rules: Rules = rules_for_endpoints()
-        self.crew: Crew[Parcel, Answered] = Crew(post.send, threads=settings.MOORING_SWEEP_THREADS)
+        self.crew: Crew[Parcel, list[Answered]] = Crew(
+            post.send, threads=settings.MOORING_SWEEP_THREADS
+        )
         self.lanes: dict[UUID, _Lane] = {}
         self.shut: set[UUID] = set()
+        self.enough = Event()
         self.outcomes: list[Outcome] = []
         self.result = Result()
         self.looked = self.flushed = 0.0
@@ -143,6 +149,7 @@ class _Relay:
                 self._collect()
             self._finish()
         finally:
+            self.enough.set()
             self.crew.close()
         return self.result
 
@@ -199,18 +206,26 @@ class _Relay:
     def _hand_out(self) -> None:
         """Give the threads what they may begin at once; whoever was served goes to the end of the
         line. Leases that are nearly over are handed back."""
-        now = self.clock()
         stale: list[Leased] = []
         for key, lane in list(self.lanes.items()):
             while lane.leased and lane.under_way < lane.at_once and self.crew.free:
-                row = lane.leased.popleft()
-                if row.lease - now < waiting.MARGIN:
-                    stale.append(row)
-                    continue
-                lane.under_way += 1
-                self.crew.put(Parcel(row, lane.url, lane.secrets, self.rules, self.clock))
-                self.lanes[key] = self.lanes.pop(key)
-        waiting.give_back(stale, now=now)
+                rows = self._next(lane, stale)
+                if rows:
+                    lane.under_way += 1
+                    self.crew.put(
+                        Parcel(rows, lane.url, lane.secrets, self.rules, self.clock, self.enough)
+                    )
+                    self.lanes[key] = self.lanes.pop(key)
+        waiting.give_back(stale, now=self.clock())
+
+    def _next(self, lane: _Lane, stale: list[Leased]) -> tuple[Leased, ...]:
+        """A few for one thread, so that it has work while others are claimed and stored."""
+        now, rows = self.clock(), list[Leased]()
+        most = 1 if lane.failing else max(1, min(IN_A_ROW, len(lane.leased) // lane.at_once))
+        while lane.leased and len(rows) < most:
+            row = lane.leased.popleft()
+            (stale if row.lease - now < waiting.MARGIN else rows).append(row)
+        return tuple(rows)
 
     def _collect(self) -> None:
         """Take what came back; with nothing under way, wait for the bell."""
@@ -220,22 +235,27 @@ class _Relay:
             self.rung = self.once or wake.wait(min(LOOK_SECONDS, max(0.01, left)))
             return
         came = False
-        for parcel, answered in self.crew.answers(FLUSH_SECONDS):
+        for parcel, answers in self.crew.answers(FLUSH_SECONDS):
             came = True
-            self._settle(parcel, answered)
+            self._settle(parcel, answers)
         if not came or time.monotonic() - self.flushed >= FLUSH_SECONDS:
             self._flush()
             self.rung = self.rung or wake.rung()
 
-    def _settle(self, parcel: Parcel, answered: Answered) -> None:
-        lane = self.lanes.get(parcel.row.endpoint_id)
+    def _settle(self, parcel: Parcel, answers: Sequence[Answered]) -> None:
+        lane = self.lanes.get(parcel.rows[0].endpoint_id)
+        left = parcel.rows[len(answers) :]
         if lane is not None:
-            lane.under_way -= 1
+            lane.under_way = max(0, lane.under_way - 1)
             lane.drained = False
-        outcome = waiting.judge(parcel.row, answered, now=self.clock())
-        self.outcomes.append(outcome)
-        self.result.sent += 1
-        self.result.outcomes[outcome.word] += 1
+            lane.leased.extendleft(reversed(left))
+        else:
+            waiting.give_back(left, now=self.clock())
+        for row, answered in zip(parcel.rows, answers, strict=False):
+            outcome = waiting.judge(row, answered, now=self.clock())
+            self.outcomes.append(outcome)
+            self.result.sent += 1
+            self.result.outcomes[outcome.word] += 1
         if len(self.outcomes) >= FLUSH_ROWS:
             self._flush()
 
@@ -256,6 +276,7 @@ class _Relay:
 
     def _finish(self) -> None:
         """Let running requests end, store their answers, and hand back what was not begun."""
+        self.enough.set()
         for lane in self.lanes.values():
             self._hand_back(lane)
         self.lanes = {}

@@ -13,12 +13,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import orjson
 from django.db import connection
-from psycopg.types.json import Jsonb
 
 from bindings.models import Endpoint
 from bindings.services.tell import outbox
-from portal.ground import ids, metrics, rls
+from portal.ground import bulk, ids, metrics, rls
 from portal.tenants.models import Event
 from portal.tenants.services.events import Entry, plain
 
@@ -177,10 +177,10 @@ def _asked_pause(answered: Answered) -> timedelta | None:
 _STORE = """
 UPDATE bindings_dispatch d
 SET state = r.state, tries = d.tries + r.failed, next_at = r.next, delivered_at = r.delivered,
-    attempts = (CASE WHEN jsonb_array_length(d.attempts) >= %s THEN d.attempts - 0
-                ELSE d.attempts END) || r.attempt
-FROM unnest(%s::uuid[], %s::timestamptz[], %s::text[], %s::int[], %s::timestamptz[],
-            %s::timestamptz[], %s::jsonb[])
+    attempts = (CASE WHEN jsonb_array_length(d.attempts) >= %b THEN d.attempts - 0
+                ELSE d.attempts END) || r.attempt::jsonb
+FROM unnest(%b::uuid[], %b::timestamptz[], %b::text[], %b::smallint[], %b::timestamptz[],
+            %b::timestamptz[], %b::text[])
   AS r (id, lease, state, failed, next, delivered, attempt)
 WHERE d.id = r.id AND d.next_at = r.lease
 """
@@ -197,8 +197,7 @@ def store(outcomes: Sequence[Outcome], *, now: datetime) -> set[UUID]:
     rows = [_row(outcome) for outcome in outcomes]
     with rls.fleet("store what the relay did"):
         off = _turn(outcomes, now)
-        with connection.cursor() as cursor:
-            cursor.execute(_STORE, [_ATTEMPTS_KEPT, *map(list, zip(*rows, strict=True))])
+        bulk.execute(_STORE, [_ATTEMPTS_KEPT, *map(list, zip(*rows, strict=True))])
         if off:
             _tell(off, now)
     for outcome in outcomes:
@@ -215,7 +214,7 @@ def _row(outcome: Outcome) -> tuple[Any, ...]:
         int(not taken),
         outcome.next_at,
         outcome.answered.at if taken else None,
-        Jsonb(_attempt(outcome.answered)),
+        orjson.dumps(_attempt(outcome.answered)).decode(),
     )
 
 

@@ -246,6 +246,13 @@ def test_a_workspace_that_keeps_the_app_out(all_seven: Seven, instance: Instance
     assert (found.verdict, found.code) == ("organization_restricted", "BB-ORG-02")
 
 
+def test_another_organization_than_the_bound_one(all_seven: Seven, instance: Instance):
+    bound = change(all_seven.bound(instance, "codeup"), organization="60de7a6852743a51sandbox0")
+    found = ask(bound, "60de7a6852743a51sandbox1/plant")
+    assert (found.verdict, found.code) == ("token_not_granted", "CU-ORG-02")
+    assert "60de7a6852743a51sandbox1" in found.detail
+
+
 def test_a_token_for_public_repositories_alone(all_seven: Seven, instance: Instance):
     sandbox = all_seven.sandbox
     scopes = ["public-only", "read:user", "write:repository"]

@@ -172,6 +172,31 @@ def test_what_nobody_may_mend_is_told_once(listening: Listening, hooked: Hook):
     assert words(hooked)[1:] == ["webhook.failing", "webhook.repaired"]
 
 
+def test_people_read_one_story_until_the_last_one_is_mended(
+    listening: Listening, hooked: Hook, alice: Somebody
+):
+    other, _ = hooks.add(actor=alice.actor, binding=hooked.binding, repository="platform/web")
+    for there in listening.hooks("gitlab"):
+        listening.sandbox.change_hook("gitlab", there["id"], deleted=True)
+    for number in ("1077", "1078"):
+        fault = {"path": f"**/{number}/hooks", "method": "POST", "value": "api"}
+        listening.sandbox.fault("gitlab", "insufficient_scope", **fault)
+
+    def stories() -> list[bool]:
+        with rls.tenant(hooked.tenant_id):
+            rows = Notice.objects.of(hooked.tenant_id).filter(kind="webhook")
+            return [row.closed_at is None for row in rows]
+
+    due(hooked, other)
+    assert reconcile.run(threads=1) == {"troubled": 2}
+    assert stories() == [True]
+    listening.sandbox.clear_faults()
+    assert compared(hooked).status == "unverified"
+    assert stories() == [True]
+    assert compared(other).status == "unverified"
+    assert stories() == [False]
+
+
 def test_missed_pushes_are_emitted_once(listening: Listening, hooked: Hook):
     assert gaps.recover(hook=hooked) == 0
     sent = listening.sandbox.push("gitlab", "platform/api", "main", deliver=False)
@@ -218,6 +243,15 @@ def test_a_delivery_that_waits_for_its_worker_is_not_missed(listening: Listening
         Delivery.objects.create(tenant_id=hooked.tenant_id, hook=hooked, key="1")
     listening.sandbox.push("gitlab", "platform/api", "main", deliver=False)
     assert gaps.recover(hook=hooked) == 0
+
+
+def test_who_waits_is_told_what_was_mended_and_sent(listening: Listening, hooked: Hook):
+    (there,) = listening.hooks("gitlab")
+    listening.sandbox.change_hook("gitlab", there["id"], deleted=True)
+    listening.sandbox.push("gitlab", "platform/api")
+    done = reconcile.at_once(hooked.binding)
+    assert (done["mended"], done["pushes"]) == (1, 1)
+    assert reconcile.run(threads=1) == {}
 
 
 def test_only_what_is_due_is_compared(listening: Listening, hooked: Hook):

@@ -115,11 +115,19 @@ def test_names_are_taken_once_in_an_instance(binding: Binding, alice: Somebody) 
     assert refused.value.code == "X-NAME-01"
 
 
-def test_there_is_an_end_to_them(
-    binding: Binding, alice: Somebody, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(triggers, "MOST", 1)
-    make(alice, binding)
+def test_there_is_an_end_to_them(binding: Binding, alice: Somebody) -> None:
+    first = make(alice, binding)
+    many = (
+        Trigger(
+            tenant_id=first.tenant_id,
+            instance_id=first.instance_id,
+            repository_id=first.repository_id,
+            name=f"app {n}",
+        )
+        for n in range(1, triggers.MOST)
+    )
+    with rls.tenant(first.tenant_id):
+        Trigger.objects.bulk_create(many)
     with pytest.raises(Refusal) as refused:
         make(alice, binding, "second")
     assert refused.value.code == "X-LIMIT-01"

@@ -276,12 +276,19 @@ def test_one_that_breaks_us_does_not_stop_the_others(acme: Tenant, superuser: An
     for hook in (broken, well):
         hooked.post(hook, *hooked.github())
     superuser.execute("UPDATE bindings_delivery SET headers = '[]' WHERE hook_id = %s", [broken.pk])
+    with pytest.raises(AttributeError):
+        drain()
     drain()
     assert outcome(well) == "matched"
     (row,) = hooked.deliveries(broken)
     assert (row.outcome, row.attempts) == ("queued", 1)
     assert row.next_at is not None
     assert row.next_at > timezone.now()
+    with rls.fleet("it went on like this"):
+        Delivery.objects.filter(pk=row.pk).update(attempts=len(work.PAUSES) + 1)
+    due_now()
+    drain()
+    assert outcome(broken) == "failed"
 
 
 def test_after_an_unbind_nothing_is_built(acme: Tenant) -> None:

@@ -250,3 +250,54 @@ def test_a_refused_delivery_cannot_be_replayed(
     page = read(alice.client.get(at.of(bound, f"deliveries/{made.public_id}/")))
     assert "The payload of a refused delivery is not kept." in page.text
     assert f"deliveries/{made.public_id}/replay/" not in page.source
+
+
+def test_a_webhook_is_added_repaired_compared_and_removed(
+    alice: Somebody, binding: Binding, at: Address
+) -> None:
+    client, typed = alice.client, {"repository": "platform/api"}
+    made = client.post(at.of(binding, "webhooks/new/"), typed)
+    where = made.headers["Location"]
+    assert "The webhook was added." in read(client.get(where)).text
+    client.post(at.of(binding, "webhooks/new/"), typed)
+    assert "This webhook was there already." in read(client.get(where)).text
+    for act, said in {
+        "repair": "The webhook is in place again, with a new secret.",
+        "recover": "Nothing was missed.",
+    }.items():
+        assert client.post(f"{where}{act}/").headers["Location"] == where
+        assert said in read(client.get(where)).text
+    assert "Remove the webhook of platform/api?" in read(client.get(f"{where}remove/")).text
+    gone = client.post(f"{where}remove/")
+    page = read(client.get(gone.headers["Location"])).text
+    assert "The webhook of platform/api is being removed." in page
+    assert "No webhooks yet." in page
+
+
+def test_a_role_that_is_too_low_is_said_before_and_after(
+    alice: Somebody, binding: Binding, at: Address
+) -> None:
+    where = at.of(binding, "webhooks/new/")
+    before = read(alice.client.get(where))
+    assert "needs this role in the repository: Maintainer." in before.text
+    answer = alice.client.post(where, {"repository": "no/such"})
+    assert answer.status_code == 422
+    assert read(answer).fields["repository"]["value"] == "no/such"
+
+
+def test_many_deliveries_are_replayed_at_once(
+    alice: Somebody, bound: Binding, hook: Hook, at: Address
+) -> None:
+    made = [using.delivery(hook, outcome="failed") for _ in range(3)]
+    refused = using.delivery(hook, outcome="refused", signature="missing", key=None)
+    page = at.of(bound, f"webhooks/{hook.public_id}/")
+    client = alice.client
+    assert "Replay 3 failed" in read(client.get(page)).text
+    picked = {"delivery": [one.public_id for one in (*made, refused)], "next": page}
+    answer = client.post(at.of(bound, "deliveries/replay/"), picked)
+    assert answer.headers["Location"] == page
+    text = read(client.get(page)).text
+    assert "3 deliveries are being replayed." in text
+    assert text.count("Replayed 1 time") == 3
+    client.post(at.of(bound, "deliveries/replay/"), {"next": "//evil.example/"})
+    assert "Nothing was ticked." in read(client.get(page)).text

@@ -111,6 +111,16 @@ def test_a_portal_that_is_away_is_named() -> None:
     assert TOKEN not in str(away.value)
 
 
+def test_sentences_come_in_the_language_of_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LC_ALL", raising=False)
+    monkeypatch.delenv("LC_MESSAGES", raising=False)
+    with stranger((200, {}, {})) as here:
+        for spoken in ("zh_CN.UTF-8", "de_DE.UTF-8"):
+            monkeypatch.setenv("LANG", spoken)
+            Client(here.url, TOKEN).get("/me")
+    assert [one.headers["accept-language"] for one in here.asked] == ["zh-hans", "en"]
+
+
 def test_all_pages_are_read() -> None:
     first = (200, {}, {"data": [1, 2], "next_cursor": "c", "meta": {"stale": True}})
     with stranger(first, (200, {}, {"data": [3], "next_cursor": None})) as here:
