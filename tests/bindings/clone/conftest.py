@@ -87,7 +87,7 @@ def served(
         TemporaryDirectory(prefix="mooring-served-") as at,
         servers.web(sandbox_process.url, Path(at)) as site,
     ):
-        yield site, Path(at) / "web.log"
+        yield site, next(Path(at).glob("web*.log"))
 
 
 @pytest.fixture
