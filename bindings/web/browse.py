@@ -239,9 +239,10 @@ def _off(request: Request, binding: Binding, name: str) -> None:
     starts = builds.of(binding, [name]).get(name, builds.NONE)
     if starts.hook is None:
         raise NotYours
+    _number, path = repositories.remote_of(binding=binding, key=name)
     hooks.remove(actor=request.actor, hook=starts.hook)
     done = _("Pushes to %(path)s start no builds any more.")
-    messages.success(request, done % {"path": starts.hook.repository.path})
+    messages.success(request, done % {"path": path})
 
 
 @require_GET

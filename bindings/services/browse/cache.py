@@ -73,13 +73,13 @@ def ask(
     failure, the ProviderError travels on. Raises what `custody.use` raises.
     """
     key = _key(binding, what)
+    began = timezone.now()  # before the look: what is left after it was asked for at the same time
     kept = _read(key)
     if kept is not None and not fresh:
         if kept.fresh:
             return kept
         if cache.get(f"{key}:silent"):
             return Kept(kept.value, kept.fetched_at, "cache", stale=True)
-    began = timezone.now()
 
     def left() -> Kept | None:
         found = _read(key)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db.models import Q
@@ -147,8 +148,9 @@ def keep(*, binding: Binding, row: types.Repository) -> Listed:
 
 def offered(host: CodeHost, row: types.Repository) -> bool:
     """Under `seed` GitHub's repositories of organizations are left out (product.md R9.2)."""
-    limited = REGISTRY[host.provider].spec.seed_wants_persons and _strict(host)
-    return not (limited and row.owner_is_person is False)
+    if row.owner_is_person is not False:
+        return True
+    return not (REGISTRY[host.provider].spec.seed_wants_persons and _strict(host))
 
 
 def remote_of(*, binding: Binding, key: str) -> tuple[str, str]:
@@ -255,10 +257,9 @@ def _strict(host: CodeHost) -> bool:
 
 def _listed(binding: Binding, row: types.Repository) -> Listed:
     mode, reason = _trigger_mode(binding, row)
-    key = repository_key(binding.instance_id, binding.host_id, row.id)
     clone = bool(binding.proofs.get("clone", {}).get("ok", True))
     return Listed(
-        id=ids.public(Repository.PREFIX, key),
+        id=_public_id(binding.instance_id, binding.host_id, row.id),
         external_id=row.id,
         path=row.path,
         name=row.name,
@@ -276,6 +277,11 @@ def _listed(binding: Binding, row: types.Repository) -> Listed:
         trigger_mode_reason=reason,
         pushed_at=row.pushed_at,
     )
+
+
+@lru_cache(maxsize=20_000)
+def _public_id(instance_id: UUID, host_id: UUID, remote_id: str) -> str:
+    return ids.public(Repository.PREFIX, repository_key(instance_id, host_id, remote_id))
 
 
 def _trigger_mode(binding: Binding, row: types.Repository) -> tuple[str, str | None]:
