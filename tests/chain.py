@@ -89,12 +89,14 @@ class Chain:
         self.secret = made["secret"]
         return dict(made)
 
-    def repository(self, binding: str) -> dict[str, Any]:
-        """One where the account may add webhooks."""
-        rows = self.get("GET", f"/bindings/{binding}/repositories?hooks=true&limit=100")["data"]
-        fit = [row for row in rows if row["default_branch"] and not row["empty"]]
-        assert fit, rows
-        return dict(fit[0])
+    def repository(self, binding: str, path: str) -> dict[str, Any]:
+        """Found as a build system finds it: by searching; `default_branch` is the one listed first,
+        because lists of some platforms name none."""
+        here = f"/bindings/{binding}/repositories"
+        found = self.get("GET", f"{here}?q={quote(path)}&limit=100")["data"]
+        (row,) = [one for one in found if one["path"] == path]
+        (first, *_) = self.get("GET", f"{here}/{quote(path, safe='')}/branches")["data"]
+        return {**row, "default_branch": first["name"]}
 
     def subscribe(self, instance: str, binding: str, repository: str, **more: Any) -> Any:
         """A webhook, made twice to no effect, and a trigger for every branch."""

@@ -23,6 +23,7 @@ from tests.faults.conftest import Figure
 from tests.hosts import Reply, Sandbox, ask
 from tests.journeys.servers import Portal
 from tests.people import Somebody
+from tests.providers.cast import CASTS
 from tests.receiver import Receiver
 
 PUSHES = 60
@@ -47,7 +48,7 @@ class Story:
         self.chain, self.sandbox = chain, sandbox
         bound = caller.bind("github")["id"]
         chain.listen()
-        repository = chain.repository(bound)
+        repository = chain.repository(bound, CASTS["github"].rich)
         self.path, self.branch = repository["path"], repository["default_branch"]
         self.trigger = chain.subscribe(instance.public_id, bound, self.path)
         self.hook = self.trigger["webhook"]

@@ -63,11 +63,12 @@ class CodeArts(Dialect):
         self, site: Site, repository: Repository, basic: tuple[str, str] | None, *, write: bool
     ) -> GitAccess:
         token = site.tokens.get(basic[1]) if basic else None
-        if basic is None or basic[0] != GIT_USER or token is None or token.kind != "bearer":
+        if basic is None or token is None or basic[0] != _git_user(site, token):
             return GitAccess(401, _DENIED)
         if not site.alive(token) or _maker_is_dead(site, token):
             return GitAccess(401, _DENIED)
-        if write or site.role(token.login, repository) < Role.READ:
+        needed = Role.WRITE if write else Role.READ
+        if (write and token.kind == "bearer") or site.role(token.login, repository) < needed:
             return GitAccess(403, "没有权限执行此操作")
         return GitAccess(200, login=token.login)
 
@@ -89,6 +90,13 @@ class CodeArts(Dialect):
 
 
 _DENIED = "HTTP Basic: Access denied"
+
+
+def _git_user(site: Site, token: Token) -> str:
+    """A minted token reads; an HTTPS password lets a developer push. Others serve the API."""
+    if token.kind == "https":
+        return f"{domain(site.accounts[token.login])[1]}/{token.login}"
+    return GIT_USER if token.kind == "bearer" else ""
 
 
 def _suspended() -> Answer:

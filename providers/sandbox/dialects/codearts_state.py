@@ -94,7 +94,8 @@ def pair(
 def make(
     site: Site, login: str, name: str, scopes: list[str], expires: float | None, kind: str
 ) -> Token:
-    """For the control API: iam (the usual, for a day), key or temporary."""
+    """For the control API: iam (the usual, for a day), key, temporary, or https: the password with
+    which a developer's git pushes."""
     if kind in {"", "iam"}:
         end = expires or site.world.now() + LIFE
         return iam_token(site, login, name, scopes, end, fixed=False)
@@ -102,4 +103,8 @@ def make(
         made = pair(site, login, name, scopes, expires)
         made.kind = kind
         return made
+    if kind == "https":
+        return site.add_token(
+            prefix="", length=24, name=name, login=login, kind=kind, scopes=scopes, expires=expires
+        )
     raise ValueError(f"CodeArts has no credentials of kind {kind}")
