@@ -61,7 +61,11 @@ def test_a_token_goes_nowhere_else(typed: str) -> None:
         site_of(typed)
 
 
-@pytest.mark.parametrize("token", ["glpat-test", "mrg_short", f"{TOKEN}\r\nX: y"])
+@pytest.mark.parametrize(
+    "token",
+    ["glpat-test", "mrg_short", f"{TOKEN}\r\nX: y"],
+    ids=["another's", "short", "two-lines"],
+)
 def test_what_is_no_token_of_ours_is_not_sent(token: str) -> None:
     with pytest.raises(Usage) as wrong:
         Client("https://portal.example", token)
