@@ -300,7 +300,8 @@ class Reply:
             self.headers[name.lower()] = plain if before is None else f"{before}, {plain}"
         if not self._sound():
             self.close()
-            raise BadAnswer("protocol")
+            # A head that we have cut off ourselves, when its time was up, is not whole either.
+            raise Unreachable("timeout") if alarm.rang else BadAnswer("protocol")
         self.flow = Flow(response.fp, sock, length=response.length, chunked=bool(response.chunked))
 
     def _sound(self) -> bool:

@@ -126,8 +126,8 @@ def _impact_in_words(impact: dict[str, Any]) -> str:
     ends = "is revoked at the platform and erased here" if revoked["default"] else "is erased here"
     return (
         f"{used}{impact['automatic_triggers']} automatic and {impact['manual_triggers']} manual"
-        f" triggers stop, {impact['webhooks']} webhooks are removed, {impact['active_leases']}"
-        f" leases end; the credential {ends}."
+        f" triggers stop, {impact['webhooks']} webhooks are removed, all clone leases end; the"
+        f" credential {ends}."
     )
 
 

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods
 from bindings.models import Endpoint
 from bindings.services.tell import endpoints as service
 from bindings.web import sending
-from bindings.web.endpoints import WRITE, find, frame
+from bindings.web.endpoints import WRITE, find, frame, waiting_for
 from bindings.web.forms import posted
 from bindings.web.using_forms import EndpointForm
 from portal.ground import rls
@@ -103,7 +103,7 @@ def delete(request: Request, tenant: str, endpoint: str) -> HttpResponse:
         service.delete(actor=request.actor, endpoint=found)
         messages.success(request, _("The endpoint %(name)s was deleted.") % {"name": found.name})
         return redirect("endpoints", tenant)
-    context = {**_frame(request, found), "endpoint": found, "waiting": vars(found)["waiting"]}
+    context = {**_frame(request, found), "endpoint": found, "waiting": waiting_for(request, found)}
     return TemplateResponse(request, "endpoints/delete.html", context)
 
 

@@ -102,9 +102,12 @@ def end_all(binding: Binding, *, now: datetime) -> int:
     return Lease.end_of(binding, now=now)
 
 
-def active(binding: Binding, now: datetime) -> int:
-    """How many leases of this binding can be used. Needs the tenant's scope."""
-    return Lease.live_of(binding, now=now).count()
+def active(binding: Binding, now: datetime) -> int | None:
+    """How many leases of this binding can be used; None in the scope of the fleet, whose business
+    leases are not. Needs a scope."""
+    if rls.current() != str(binding.tenant_id):
+        return None
+    return len(Lease.live_of(binding, now=now).values_list("pk"))
 
 
 def status_of(lease: Lease, now: datetime) -> str:

@@ -29,7 +29,7 @@ def test_the_site_has_our_tables_and_no_others() -> None:
     assert set(LISTS) == {
         *("bindings_binding", "bindings_check", "bindings_codehost", "bindings_ending"),
         *("bindings_platformaccount", "bindings_delivery", "bindings_endpoint"),
-        "bindings_dispatch",
+        *("bindings_dispatch", "bindings_hook"),
         *("tenants_event", "tenants_instance", "tenants_membership", "tenants_servicetoken"),
         *("tenants_tenant", "tenants_user"),
     }
