@@ -15,6 +15,7 @@ from celery.signals import setup_logging, task_prerun, worker_shutting_down
 from django.db import close_old_connections
 from kombu.entity import Queue
 
+from portal.ground import broker
 from portal.ground.jobs import QUEUES, Job, end_soon
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
@@ -32,6 +33,7 @@ def _tick(job: Job, when: Any) -> dict[str, Any]:
     }
 
 
+broker.install()
 app = Celery("portal")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
