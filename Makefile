@@ -10,7 +10,7 @@ run: .venv/ready
 	@$(IN)/python manage.py dev
 
 test: .venv/ready
-	@$(IN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
+	@$(IN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 check: .venv/ready
 	@$(IN)/ruff check . && $(IN)/ruff format --check . && $(IN)/mypy && $(IN)/lint-imports
