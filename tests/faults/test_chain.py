@@ -211,7 +211,8 @@ def test_nothing_is_lost_while_everything_falls_over(
 
 
 def _waiting(superuser: psycopg.Connection[Any]) -> bool:
-    """Is a delivery about to be stored?"""
+    """Is a delivery about to be stored? Inside a transaction the first look would last."""
+    superuser.execute("SELECT pg_stat_clear_snapshot()")
     asked = superuser.execute(
         "SELECT count(*) FROM pg_stat_activity"
         " WHERE wait_event_type = 'Lock' AND query ILIKE '%bindings_delivery%'"
