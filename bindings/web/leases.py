@@ -131,8 +131,10 @@ def _of(binding: Binding) -> QuerySet[Lease]:
 
 def _row(lease: Lease, now: datetime) -> dict[str, Any]:
     status = service.status_of(lease, now)
+    ends = (lease.expires_at, lease.revoked_at, lease.ended_at)
     return {
         "lease": lease,
+        "ends": min(at for at in ends if at is not None),
         "pill": STATUSES[status],
         "kind": KINDS[lease.kind],
         "who": lease.issued_to.get("name", ""),

@@ -9,18 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.chain import QUIET
 from tests.hosts import Receiver, Sandbox, ask
-
-QUIET = {
-    "PATH": os.environ["PATH"],
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_AUTHOR_NAME": "Test",
-    "GIT_AUTHOR_EMAIL": "test@sandbox.example",
-    "GIT_COMMITTER_NAME": "Test",
-    "GIT_COMMITTER_EMAIL": "test@sandbox.example",
-}
 
 
 def git(

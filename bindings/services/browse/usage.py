@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from bindings.models import Binding, Hook, Repository, Trigger
 from bindings.models.hooks import HookStatus
-from portal.ground import ids, rls
+from portal.ground import rls
 from portal.tenants.models import TenantQuerySet
 from providers.base import Provider
 from providers.errors import MissingScope, NotFound, ProviderError
@@ -94,24 +94,6 @@ def served(tenant_id: UUID, instances: Collection[UUID]) -> Counter[tuple[UUID, 
     """(instance, code host) → how many triggers are served there. Needs a scope."""
     rows = Trigger.objects.of(tenant_id).filter(instance_id__in=instances, waiting_since=None)
     return Counter(rows.values_list("instance_id", "repository__host_id"))
-
-
-@dataclass(frozen=True, slots=True)
-class Uses:
-    """What hangs on one repository: its webhook's public id, and how many triggers."""
-
-    webhook: str | None = None
-    triggers: int = 0
-
-
-def counted(binding: Binding) -> dict[str, Uses]:
-    """The platform's number of a repository → what hangs on it, for those on which something does.
-    Opens the tenant's scope."""
-    with rls.tenant(binding.tenant_id):
-        hooks = dict(_hooks(binding).values_list("repository__remote_id", "pk"))
-        fired = Counter(triggers_of(binding).values_list("repository__remote_id", flat=True))
-    shown = {remote: ids.public(Hook.PREFIX, key) for remote, key in hooks.items()}
-    return {remote: Uses(shown.get(remote), fired[remote]) for remote in {*shown, *fired}}
 
 
 def _hooks(binding: Binding) -> TenantQuerySet[Hook]:

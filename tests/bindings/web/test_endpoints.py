@@ -183,6 +183,17 @@ def test_viewers_see_no_clones(carol: Somebody, instance: Instance, at: Address,
     assert carol.client.get(at.of(bound, page)).status_code == 403
 
 
+def test_a_revoked_credential_shows_when_it_ended(
+    alice: Somebody, instance: Instance, at: Address
+) -> None:
+    bound, now = rows.binding(instance, "gitlab"), timezone.now()
+    using.lease(bound, revoked_at=now - timedelta(minutes=5))
+    page = read(alice.client.get(at.of(bound, "leases/"))).text
+    assert "Revoked" in page
+    assert "5 min ago" in page
+    assert "in 13 min" not in page
+
+
 def test_how_to_set_up_the_helper_is_told(alice: Somebody, instance: Instance, at: Address) -> None:
     bound = rows.binding(instance, "gitlab")
     said = read(alice.client.get(at.of(bound, "leases/"))).text
